@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""What people read: decisions and checks as Block Kit and as plain text."""

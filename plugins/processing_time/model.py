@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: MIT
+"""The words of the domain as frozen dataclasses: what was measured, how it is judged, what is decided.
+
+Nothing here reads a clock, a file or a network. Every ``datetime`` is aware and in UTC.
+Samples and verdicts travel between tasks as JSON (``to_json``/``from_json``), so they hold plain values only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+ALL_COMPANIES = 0
+"""The ``company_id`` of the row that speaks for all companies together."""
+
+
+class State(StrEnum):
+    """What a metric or rule is found to be in at one check."""
+
+    OK = "ok"
+    DEGRADED = "degraded"
+    ALERT = "alert"
+    CRITICAL = "critical"
+    INSUFFICIENT_DATA = "insufficient_data"
+    UNKNOWN = "unknown"
+
+    @property
+    def bad(self) -> bool:
+        """A threshold was passed."""
+        return self in (State.ALERT, State.CRITICAL)
+
+    @property
+    def good(self) -> bool:
+        """Measured, with enough data, and on the right side of the alert threshold."""
+        return self in (State.OK, State.DEGRADED)
+
+
+#: From worst to best, as ``checks.state`` ranks them.
+WORST_FIRST = (
+    State.CRITICAL,
+    State.ALERT,
+    State.UNKNOWN,
+    State.DEGRADED,
+    State.INSUFFICIENT_DATA,
+    State.OK,
+)
+
+
+class Severity(StrEnum):
+    """How much a finding matters; it picks the Slack channel."""
+
+    INFO = "info"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+    @property
+    def rank(self) -> int:
+        """0 for INFO up to 3 for CRITICAL, for comparisons."""
+        return list(Severity).index(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A half-open stretch of time ``[start, end)``; both aware, in UTC, on whole seconds."""
+
+    start: datetime
+    end: datetime
+
+    def __post_init__(self) -> None:
+        if self.start.tzinfo is None or self.end.tzinfo is None:
+            raise ValueError("a window needs aware datetimes")
+        if self.start > self.end:
+            raise ValueError(f"a window cannot end ({self.end}) before it starts ({self.start})")
+
+    @property
+    def length(self) -> timedelta:
+        """Elapsed time, not wall-clock time: 23 or 25 hours on the days of a DST change."""
+        return self.end - self.start
+
+
+class Loss(StrEnum):
+    """Why a measurement is missing; it decides how loudly that is said."""
+
+    SOURCE = "source"
+    """The whole source could not be read: its metrics share one alert."""
+    LOST = "lost"
+    """This measurement could not be made, although this deployment can give it."""
+    NEVER = "never"
+    """This deployment has never given it: said once, until somebody disables the metric."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One measurement of a metric or rule over a window, not yet judged.
+
+    ``loss`` and ``reason`` are set when it could not be measured; ``value`` is then ``None``.
+    ``note`` is a remark that belongs into the reason of whatever the verdict will be.
+    """
+
+    metric: str
+    window: Window
+    company_id: int = ALL_COMPANIES
+    value: float | None = None
+    numerator: float | None = None
+    denominator: float | None = None
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    loss: Loss | None = None
+    reason: str = ""
+
+    def lost(self, loss: Loss, reason: str) -> Sample:
+        """The same sample as one that could not be measured."""
+        return replace(self, value=None, numerator=None, denominator=None, loss=loss, reason=reason)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; instants in ISO 8601 with offset."""
+        return _plain(asdict(self))
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Sample:
+        """The inverse of :meth:`to_json`."""
+        return cls(
+            **{
+                **data,
+                "window": _window(data["window"]),
+                "loss": Loss(data["loss"]) if data.get("loss") else None,
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What one source gave: samples, and facts that other parts of the check need (JSON-ready)."""
+
+    samples: tuple[Sample, ...]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for XCom."""
+        return {"samples": [s.to_json() for s in self.samples], "facts": _plain(dict(self.facts))}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Collected:
+        """The inverse of :meth:`to_json`."""
+        return cls(tuple(Sample.from_json(s) for s in data["samples"]), data["facts"])
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A sample, judged.
+
+    ``severity`` is set for every bad state. ``certain`` says whether the sample is large enough to page a
+    person (levels 2 and above); ``level_cap`` keeps findings that may be an artefact at level 1.
+    ``threshold`` is the bound in words, as people read it in the table and in Slack.
+    """
+
+    sample: Sample
+    state: State
+    severity: Severity | None = None
+    reason: str = ""
+    threshold: str = ""
+    certain: bool = True
+    level_cap: int = 3
+    muted: str = ""
+
+    @property
+    def metric(self) -> str:
+        """The key of the metric or rule."""
+        return self.sample.metric
+
+    @property
+    def company_id(self) -> int:
+        """0 for all companies."""
+        return self.sample.company_id
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for XCom."""
+        return _plain({**asdict(self), "sample": self.sample.to_json()})
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Verdict:
+        """The inverse of :meth:`to_json`."""
+        return cls(
+            **{
+                **data,
+                "sample": Sample.from_json(data["sample"]),
+                "state": State(data["state"]),
+                "severity": Severity(data["severity"]) if data.get("severity") else None,
+            }
+        )
+
+
+class SourceUnavailable(Exception):
+    """A whole source could not be read. The text is one sentence that names the setting to look at."""
+
+
+def worst(states: Iterable[State]) -> State:
+    """The worst of the states; ``insufficient_data`` when there is none at all."""
+    found = set(states)
+    return next((s for s in WORST_FIRST if s in found), State.INSUFFICIENT_DATA)
+
+
+def utc(text: str) -> datetime:
+    """An ISO 8601 text with an offset as an aware instant in UTC."""
+    instant = datetime.fromisoformat(text)
+    if instant.tzinfo is None:
+        raise ValueError(f"{text!r} has no UTC offset")
+    return instant.astimezone(UTC)
+
+
+def _window(data: Mapping[str, str]) -> Window:
+    return Window(utc(data["start"]), utc(data["end"]))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, StrEnum):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return [_plain(v) for v in value]
+    return value

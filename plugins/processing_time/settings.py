@@ -1,0 +1,510 @@
+# SPDX-License-Identifier: MIT
+"""Settings: ``include/monitoring.yaml``, a file of the user's own and the environment as one validated object.
+
+Layers, later ones win: the shipped file, the file that ``PROCESSING_TIME_CONFIG`` names, variables
+``PROCESSING_TIME__SECTION__KEY``. Whatever is wrong is said as one sentence a fault, in a :class:`SettingsError`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo, available_timezones
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+from pydantic_settings import SettingsError as EnvironmentFault
+
+from processing_time.model import Severity
+
+ROOT = Path(__file__).resolve().parents[2]
+SHIPPED = ROOT / "include" / "monitoring.yaml"
+SQL = ROOT / "include" / "sql"
+PREFIX = "PROCESSING_TIME__"
+CONFIG_VARIABLE = "PROCESSING_TIME_CONFIG"
+
+
+class SettingsError(ValueError):
+    """The settings cannot be used. The text names each key, its value and the fix."""
+
+
+def _duration(value: Any) -> Any:
+    """``90s``, ``5m``, ``1h``, ``2d`` as a timedelta; whole numbers alone are refused, they have no unit."""
+    if isinstance(value, timedelta):
+        return value
+    match = re.fullmatch(r"(\d+)\s*([smhd])", str(value).strip())
+    if not match:
+        raise ValueError("is not a duration: write a whole number and a unit, such as 90s, 5m, 1h or 2d")
+    unit = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}[match[2]]
+    return timedelta(**{unit: int(match[1])})
+
+
+def _switch(value: Any) -> Any:
+    """``true`` and ``false`` arrive as text from the environment."""
+    return {"true": True, "false": False}.get(str(value).lower(), value)
+
+
+def _zone(value: str) -> str:
+    if value not in available_timezones():
+        close = difflib.get_close_matches(value, available_timezones(), n=1)
+        hint = f"did you mean {close[0]}?" if close else "use a name such as Europe/Berlin or UTC"
+        raise ValueError(f"is not a known time zone: {hint}")
+    return value
+
+
+def _pattern(value: str) -> str:
+    """A literal, or ``regex:…`` that compiles and cannot match the empty line."""
+    if not value:
+        raise ValueError("is an empty pattern: it would match every line")
+    if value.startswith("regex:"):
+        try:
+            compiled = re.compile(value.removeprefix("regex:"))
+        except re.error as error:
+            raise ValueError(f"is not a valid regular expression: {error}") from None
+        if compiled.search(""):
+            raise ValueError("matches an empty line, so it would match every line: make it stricter")
+    return value
+
+
+def _value_pattern(value: str) -> str:
+    try:
+        groups = re.compile(value).groups
+    except re.error as error:
+        raise ValueError(f"is not a valid regular expression: {error}") from None
+    if groups != 1:
+        raise ValueError("needs exactly one group (…) around the number")
+    return value
+
+
+def _cron(value: str) -> str:
+    from croniter import croniter
+
+    if len(value.split()) != 5 or not croniter.is_valid(value):
+        raise ValueError('is not a cron expression of five fields, such as "0 8-20 * * *"')
+    return value
+
+
+def _matching(regex: str, hint: str) -> AfterValidator:
+    def check(value: str) -> str:
+        if not re.fullmatch(regex, value):
+            raise ValueError(hint)
+        return value
+
+    return AfterValidator(check)
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+Zone = Annotated[str, AfterValidator(_zone)]
+Pattern = Annotated[str, AfterValidator(_pattern)]
+Identifier = Annotated[
+    str, _matching(r"[A-Za-z_][A-Za-z0-9_]{0,63}", "is not a column name: letters, digits and _ only")
+]
+ChannelId = Annotated[
+    str, _matching(r"[CGD][A-Z0-9]{2,}", "is not a channel id: open the channel's details in Slack, it ends with C…")
+]
+UserId = Annotated[str, _matching(r"[UW][A-Z0-9]{2,}", "is not a user id, such as U0123456789")]
+Mention = Annotated[
+    str,
+    _matching(
+        r"<!subteam\^S[A-Z0-9]+>|<@[UW][A-Z0-9]+>|<!here>|<!channel>",
+        'is not a mention: write "<!subteam^S…>" for a user group or "<@U…>" for a person',
+    ),
+]
+Cron = Annotated[str, AfterValidator(_cron)]
+
+
+class Section(BaseModel):
+    """A part of the settings: unknown keys are refused, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Application(Section):
+    """Where the monitored application is and how it writes things down."""
+
+    timezone: Zone
+    logs: tuple[str, ...]
+    env_file: Path | None = None
+    soft_deletes: Annotated[Literal["auto", True, False], BeforeValidator(_switch)] = "auto"
+    sync_status_column: Identifier
+    synced_values: tuple[str, ...] = Field(min_length=1)
+    error_values: tuple[str, ...] = Field(min_length=1)
+    grace: Duration
+    cache_key_pattern: str = Field(min_length=2)
+
+
+class Schedule(Section):
+    """When things run and how long they may take."""
+
+    health_check: Cron
+    retries: int = Field(ge=0, le=10)
+    retry_delay: Duration
+    task_timeout: Duration
+    statement_timeout: Duration
+    max_catch_up: Duration
+
+    @model_validator(mode="after")
+    def _statement_below_task(self) -> Self:
+        if self.statement_timeout >= self.task_timeout:
+            raise ValueError(
+                f"statement_timeout ({self.statement_timeout}) must be below task_timeout ({self.task_timeout})"
+            )
+        return self
+
+
+class Channels(Section):
+    """Slack channel ids by severity, and one for reports."""
+
+    info: ChannelId | None = None
+    medium: ChannelId | None = None
+    high: ChannelId | None = None
+    critical: ChannelId | None = None
+    reports: ChannelId | None = None
+
+
+class Slack(Section):
+    """Whom to tell."""
+
+    channels: Channels
+    on_call: Mention | None = None
+    acknowledgers: tuple[UserId, ...] = ()
+    runbook_url: str
+
+    def channel(self, route: str) -> str | None:
+        """The channel id for a severity or for ``reports``; an unset one falls back to the worse, then the milder ones.
+
+        :return: ``None`` when no channel is set at all.
+        """
+        order = ["info", "medium", "high", "critical"]
+        if route == "reports":
+            candidates = ["reports", *order]
+        else:
+            at = order.index(route)
+            candidates = order[at:] + order[:at][::-1]
+        return next((c for c in (getattr(self.channels, name) for name in candidates) if c), None)
+
+
+class Escalation(Section):
+    """When alerts open, repeat, rise and close."""
+
+    for_checks: int = Field(ge=1)
+    clear_checks: int = Field(ge=1)
+    remind_after: Duration
+    ack_hold: Duration
+    toggle_after: int = Field(ge=1)
+    min_gap: Duration
+    inhibit: dict[str, tuple[str, ...]]
+
+
+class Mute(Section):
+    """A silence with an end and a reason."""
+
+    rule: str
+    until: AwareDatetime
+    reason: str = Field(min_length=3)
+    company: int | None = None
+
+
+class Alerting(Section):
+    """What metrics and log rules share: whether and how they alert."""
+
+    title: str
+    enabled: bool = True
+    severity: Severity = Severity.HIGH
+    action: str
+    alert_per_company: bool = False
+    alive: tuple[Pattern, ...] = ()
+    for_checks: int | None = Field(default=None, ge=1)
+    clear_checks: int | None = Field(default=None, ge=1)
+    remind_after: Duration | None = None
+
+
+class Worse(Section):
+    """When a count is worse than its ordinary severity: at least ``from`` and above a share of the population."""
+
+    severity: Severity
+    from_: int = Field(alias="from", ge=1)
+    above_share: float = Field(ge=0, le=1)
+
+
+class LogPatterns(Section):
+    """What the lines of a log metric hold; ``value`` finds the number in a matching line."""
+
+    record: tuple[Pattern, ...] = ()
+    value: Annotated[str, AfterValidator(_value_pattern)] | None = None
+    hit: tuple[Pattern, ...] = ()
+    miss: tuple[Pattern, ...] = ()
+
+
+class Metric(Alerting):
+    """A number with bounds. ``better`` says on which side of ``target`` the good values lie; bounds are strict."""
+
+    source: Literal["mysql", "log", "redis"]
+    kind: Literal["rate", "mean", "count", "deviation"]
+    window: Literal["today", "yesterday_and_today", "7_days", "since_last_check", "instant"]
+    better: Literal["higher", "lower"]
+    unit: str
+    target: float | None = None
+    alert: float | None = None
+    critical: float | None = None
+    min_volume: int = Field(default=0, ge=0)
+    population: str = ""
+    failing: str = ""
+    worse: Worse | None = None
+    patterns: LogPatterns = LogPatterns()
+
+    @model_validator(mode="after")
+    def _bounds_in_order(self) -> Self:
+        sign = 1 if self.better == "lower" else -1
+        word = "above" if sign == 1 else "below"
+        if self.critical is not None and self.alert is None:
+            raise ValueError(f"critical ({self.critical:g}) needs an alert threshold as well")
+        for milder, name in (("target", "alert"), ("alert", "critical")):
+            bound, value = getattr(self, milder), getattr(self, name)
+            if bound is not None and value is not None and sign * (value - bound) < 0:
+                raise ValueError(
+                    f"{name} ({value:g}) is on the wrong side of {milder} ({bound:g}): "
+                    f"{self.better} is better here, so set {name} {word} {bound:g}"
+                )
+        return self
+
+
+class Successes(Section):
+    """What a line holds that tells of a success, tallied beside a rule's failures."""
+
+    all_of: tuple[Pattern, ...] = Field(min_length=1)
+    message_any_of: tuple[Pattern, ...] = ()
+
+
+class LogRule(Alerting):
+    """More than ``more_than`` matching log records within any stretch of ``within``."""
+
+    all_of: tuple[Pattern, ...] = Field(min_length=1)
+    message_any_of: tuple[Pattern, ...] = ()
+    more_than: int = Field(ge=0)
+    within: Duration | None = None
+    successes: Successes | None = None
+
+    @model_validator(mode="after")
+    def _count_needs_a_stretch(self) -> Self:
+        if self.more_than and not self.within:
+            raise ValueError(f"more_than ({self.more_than}) needs within, such as 1h")
+        return self
+
+
+class _Layers(PydanticBaseSettingsSource):
+    """The shipped file with the user's own laid over it."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        raise NotImplementedError  # __call__ gives all fields at once
+
+    def __call__(self) -> dict[str, Any]:
+        merged = _read(SHIPPED)
+        if own := os.environ.get(CONFIG_VARIABLE):
+            merged = _merge(merged, _read(Path(own)))
+        return merged
+
+
+class Settings(BaseSettings):
+    """Everything a user can set. Build it with :func:`load`, which turns faults into sentences."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        env_parse_none_str="null",
+        extra="forbid",
+        frozen=True,
+    )
+
+    timezone: Zone
+    application: Application
+    schedule: Schedule
+    silent_after: Duration
+    fail_run_on: Severity
+    daily_checklist: bool
+    slack: Slack
+    escalation: Escalation
+    mutes: tuple[Mute, ...]
+    metrics: dict[str, Metric]
+    log_rules: dict[str, LogRule]
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone of days, schedules and everything that people read."""
+        return ZoneInfo(self.timezone)
+
+    @property
+    def application_zone(self) -> ZoneInfo:
+        """The zone in which Laravel writes times."""
+        return ZoneInfo(self.application.timezone)
+
+    def rule(self, key: str) -> Metric | LogRule:
+        """The metric or log rule of that key.
+
+        :raises KeyError: when there is none.
+        """
+        return self.metrics[key] if key in self.metrics else self.log_rules[key]
+
+    def enabled(self, source: str) -> list[str]:
+        """The keys of the enabled metrics (and, for ``log``, rules) that a source gives, in the file's order."""
+        keys = [k for k, m in self.metrics.items() if m.enabled and m.source == source]
+        return keys + [k for k, r in self.log_rules.items() if r.enabled and source == "log"]
+
+    def mute(self, rule: str, company_id: int, at: datetime) -> Mute | None:
+        """The mute that holds for a rule and company at an instant, if there is one."""
+        return next(
+            (m for m in self.mutes if m.rule == rule and m.company in (None, company_id) and at < m.until), None
+        )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment over files; nothing else."""
+        return env_settings, _Layers(settings_cls)
+
+    @model_validator(mode="after")
+    def _names_fit_together(self) -> Self:
+        if twice := sorted(self.metrics.keys() & self.log_rules.keys()):
+            raise ValueError(f"metrics.{twice[0]} is also the name of a log rule: names must be unique")
+        for key in (*self.metrics, *self.log_rules):
+            if not re.fullmatch(r"[a-z][a-z0-9_]{0,59}", key):
+                raise ValueError(f"metrics.{key} is not a usable name: small letters, digits and _ only")
+        for key, metric in self.metrics.items():
+            if metric.source == "mysql" and not (SQL / "metrics" / f"{key}.sql").is_file():
+                raise ValueError(
+                    f"metrics.{key} has no SQL file: write include/sql/metrics/{key}.sql, or remove the key"
+                )
+        known = self.metrics.keys() | self.log_rules.keys()
+        named = [("mutes", m.rule) for m in self.mutes]
+        named += [("escalation.inhibit", k) for cause, ks in self.escalation.inhibit.items() for k in (cause, *ks)]
+        for where, key in named:
+            if key.removesuffix(".unknown") not in known and not key.startswith("source."):
+                raise ValueError(f"{where} names the rule {key!r}, which does not exist{_hint(key, known)}")
+        return self
+
+
+def load() -> Settings:
+    """Read and validate all layers.
+
+    :raises SettingsError: with a line for each fault: the key, the value, the fix.
+    """
+    _refuse_unknown_variables()
+    try:
+        return Settings()  # type: ignore[call-arg]  # the values come from the sources
+    except ValidationError as error:
+        raise SettingsError("\n".join(_sentence(e) for e in error.errors())) from None
+    except SettingsError:
+        raise
+    except EnvironmentFault:
+        raise SettingsError(_faulty_variable()) from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read ({error.strerror}): check {CONFIG_VARIABLE}") from None
+    except yaml.YAMLError as error:
+        where = getattr(error, "problem_mark", None)
+        line = f" in line {where.line + 1}" if where else ""
+        raise SettingsError(f"{path} is not valid YAML{line}: {getattr(error, 'problem', error)}") from None
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise SettingsError(f"{path} must hold a mapping of settings, not a {type(content).__name__}")
+    return content
+
+
+def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merge(merged[key], value) if both else value
+    return merged
+
+
+def _refuse_unknown_variables() -> None:
+    """pydantic-settings ignores a variable whose first part it does not know; a typo must not be silent."""
+    fields = {name.upper() for name in Settings.model_fields}
+    for name in os.environ:
+        if name.upper().startswith(PREFIX) and name.upper().removeprefix(PREFIX).split("__")[0] not in fields:
+            known = {PREFIX + f for f in fields}
+            first = PREFIX + name.upper().removeprefix(PREFIX).split("__")[0]
+            raise SettingsError(f"{name} is not a setting{_hint(first, known)}: correct or unset the variable")
+
+
+def _faulty_variable() -> str:
+    """pydantic-settings names the field but not the variable that does not hold JSON: try them one by one."""
+    for name, value in os.environ.items():
+        if name.upper().startswith(PREFIX):
+            source = EnvSettingsSource(Settings)
+            source.env_vars = {name.lower(): value}
+            try:
+                source()
+            except EnvironmentFault:
+                return f"{name} = {value!r} is not JSON: write a list as [\"…\"] and a mapping as {{\"key\": …}}"
+    return "a PROCESSING_TIME__… variable does not hold the JSON that its setting needs"
+
+
+def _sentence(error: Any) -> str:
+    """One fault of a pydantic error as a sentence that starts with the key."""
+    parts = [str(p) for p in error["loc"] if p not in ("auto",) and not str(p).startswith(("literal[", "function-"))]
+    key = ".".join(parts)
+    value = error["input"]
+    shown = "" if isinstance(value, dict | BaseModel) else f" = {value!r}"
+    match error["type"]:
+        case "extra_forbidden":
+            return f"{key} is not a setting{_hint(parts[-1], _siblings(parts[:-1]))}"
+        case "missing":
+            return f"{key} is missing: set it"
+        case "value_error":
+            text = str(error["ctx"]["error"])
+            return f"{key}{shown} {text}" if key and shown else f"{key}: {text}" if key else text
+        case _:
+            message = error["msg"]
+            return f"{key}{shown} is not valid: {message[:1].lower()}{message[1:]}"
+
+
+def _siblings(path: list[str]) -> set[str]:
+    """The names that are allowed at a place, for the hint about a typo."""
+    fields: Any = Settings.model_fields
+    for part in path:
+        if isinstance(fields, dict) and part in fields:
+            annotation = fields[part].annotation
+            arguments = getattr(annotation, "__args__", ())
+            model = next((a for a in (annotation, *arguments) if hasattr(a, "model_fields")), None)
+            if model is None:
+                return set()
+            fields = model.model_fields
+    return {field.alias or name for name, field in fields.items()}
+
+
+def _hint(name: str, known: set[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {close[0]}?" if close else ""
