@@ -80,7 +80,7 @@ class MariaDB(_Service):
         if len(path) <= _LONGEST_SOCKET_PATH:
             return path
         digest = hashlib.sha256(path.encode()).hexdigest()[:16]
-        return f"{tempfile.gettempdir()}/demo-{os.getuid()}-{digest}.sock"
+        return f"{tempfile.gettempdir()}/demo-{os.getuid()}-{digest}/sql.sock"
 
     def root(self, schema: str = "") -> Any:
         """A MySQLdb connection as superuser, autocommit on. The caller closes it."""
@@ -105,10 +105,15 @@ class MariaDB(_Service):
         data = self.directory / "data"
         if not (data / "mysql").is_dir():
             self._install(data)
+        Path(self.socket).parent.mkdir(mode=0o700, exist_ok=True)
         self._process.start(
             [server, *self._options(data), f"--port={self.port}", f"--socket={self.socket}"],
             ready=self._answers,
         )
+        with contextlib.closing(self.root()) as connection, connection.cursor() as cursor:
+            # The superuser has no password, so it must not be reachable by TCP.
+            cursor.execute("DELETE FROM mysql.global_priv WHERE User = 'root' AND Host <> 'localhost'")
+            cursor.execute("FLUSH PRIVILEGES")
 
     def _options(self, data: Path) -> list[str]:
         """What the installation and the server have in common: small, quick, and nothing from /etc/mysql."""

@@ -98,7 +98,7 @@ class Sample:
     """One measurement of a metric or rule over a window, not yet judged.
 
     ``loss`` and ``reason`` are set when it could not be measured; ``value`` is then ``None``.
-    ``note`` is a remark that belongs into the reason of whatever the verdict will be.
+    ``reason`` alone is a remark that belongs into the verdict's reason.
     """
 
     metric: str
@@ -117,7 +117,7 @@ class Sample:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; instants in ISO 8601 with offset."""
-        return _plain(asdict(self))
+        return _mapping(asdict(self))
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Sample:
@@ -178,7 +178,7 @@ class Verdict:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for XCom."""
-        return _plain({**asdict(self), "sample": self.sample.to_json()})
+        return _mapping({**asdict(self), "sample": self.sample.to_json()})
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Verdict:
@@ -191,6 +191,96 @@ class Verdict:
                 "severity": Severity(data["severity"]) if data.get("severity") else None,
             }
         )
+
+
+class AlertState(StrEnum):
+    """Where an incident stands."""
+
+    FIRING = "firing"
+    ACKNOWLEDGED = "acknowledged"
+    RESOLVED = "resolved"
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """An incident on one rule (a metric, a log rule, ``<metric>.unknown`` or ``source.<name>.unknown``).
+
+    ``bad_checks`` and ``good_checks`` count checks in a row, apart by at least ``escalation.min_gap``;
+    ``critical_checks`` counts those at CRITICAL since the alert became critical. ``last_told_at`` is when the
+    thread last heard that it is still firing. ``slack_channel`` and ``slack_ts`` name the thread once Slack has it.
+    ``subjects`` are the appointment ids that it was about. ``id`` is None until it is stored.
+    """
+
+    rule: str
+    company_id: int
+    severity: Severity
+    level: int
+    state: AlertState
+    opened_at: datetime
+    last_seen_at: datetime
+    last_counted_at: datetime
+    last_told_at: datetime
+    bad_checks: int = 1
+    good_checks: int = 0
+    critical_checks: int = 0
+    acknowledged_by: str | None = None
+    acknowledged_at: datetime | None = None
+    acknowledged_until: datetime | None = None
+    toggle_requested_at: datetime | None = None
+    resolved_at: datetime | None = None
+    subjects: tuple[int, ...] = ()
+    slack_channel: str | None = None
+    slack_ts: str | None = None
+    id: int | None = None
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """What at most one open alert may have."""
+        return (self.rule, self.company_id)
+
+
+class Action(StrEnum):
+    """What a check does about a rule."""
+
+    OPEN = "open"
+    ESCALATE = "escalate"
+    REMIND = "remind"
+    ACKNOWLEDGE = "acknowledge"
+    RESOLVE = "resolve"
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is done about one rule at one check, and why.
+
+    ``before`` is the open alert as it was (None when one is opened), ``after`` as it is from now on (None when
+    there is nothing to keep). ``mention`` asks for the on-call mention, ``diagnose`` for a diagnostics snapshot,
+    ``toggle`` for an incident run that proposes to disable the feature. ``hides`` lists the metrics and rules
+    that a shared cause speaks for. ``moved`` says that the severity rose: the worse channel gets a message too.
+    """
+
+    action: Action
+    rule: str
+    company_id: int
+    reason: str
+    before: Alert | None = None
+    after: Alert | None = None
+    verdict: Verdict | None = None
+    mention: bool = False
+    diagnose: bool = False
+    toggle: bool = False
+    moved: bool = False
+    hides: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """A human's reaction on an alert's root message."""
+
+    alert_id: int
+    user: str
+    at: datetime
 
 
 class SourceUnavailable(Exception):
@@ -215,13 +305,17 @@ def _window(data: Mapping[str, str]) -> Window:
     return Window(utc(data["start"]), utc(data["end"]))
 
 
+def _mapping(value: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: _plain(v) for k, v in value.items()}
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, StrEnum):
         return str(value)
     if isinstance(value, Mapping):
-        return {k: _plain(v) for k, v in value.items()}
+        return _mapping(value)
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         return [_plain(v) for v in value]
     return value
