@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: MIT
+# Every command of this project. `make` alone lists them.
+
+SCENARIO ?= phase_failures
+
+PY   := .venv/bin/python
+RUN  := .venv/.run-requirements
+DEV  := .venv/.dev-requirements
+
+# Redis may be a link in .tools, and MariaDB's server is in a directory that only root has on PATH.
+export PATH := $(CURDIR)/.tools/bin:$(PATH):/usr/sbin:/sbin
+export PYTHONPATH := $(CURDIR)/plugins:$(CURDIR)
+# Without byte-code every start of Airflow takes two seconds more.
+unexport PYTHONDONTWRITEBYTECODE
+MAKEFLAGS += --no-print-directory
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+.PHONY: help
+help:  ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# --- See it ---------------------------------------------------------------------------------------------------------
+
+.PHONY: demo
+demo: $(RUN)  ## run the hourly check once in real Airflow and show what it told Slack (SCENARIO=healthy …)
+	@$(PY) -m demo.run $(SCENARIO)
+
+.PHONY: up
+up: $(RUN)  ## the same, and stay: Airflow's pages and the stand-in Slack's (SCENARIO=…), until Ctrl-C
+	@$(PY) -m demo.run $(SCENARIO) --up
+
+.PHONY: clean
+clean:  ## remove everything that was made here: data, servers, virtualenv, caches
+	@if [ -x $(PY) ]; then $(PY) -m demo.clean; fi
+	@find . -path ./.git -prune -o -path ./.venv -prune -o -name __pycache__ -exec rm -rf {} +
+	@rm -rf .venv .tools .demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+# --- Use it ---------------------------------------------------------------------------------------------------------
+
+.PHONY: doctor
+doctor: $(RUN)  ## go through the connections of this installation: what works, what to fix
+	@$(PY) -m processing_time.doctor
+
+.PHONY: test-rules
+test-rules: $(DEV)  ## test alert rules: the shipped ones, or your own (FILE=rules.yaml)
+	@$(if $(FILE),$(PY) -m processing_time.rule_tests $(FILE),$(PY) -m pytest tests/rules)
+
+# --- Change it ------------------------------------------------------------------------------------------------------
+
+.PHONY: test
+test: $(DEV)  ## every test
+	@$(PY) -m pytest
+
+.PHONY: test-unit test-sql test-dags test-integration
+test-unit: $(DEV)  ## the tests that need no server and no network
+test-sql: $(DEV)  ## every query, rows in and rows out, on a real MariaDB
+test-dags: $(DEV)  ## the DAGs as Airflow loads them
+test-integration: $(DEV)  ## whole checks against a real MariaDB, Redis and HTTP
+test-unit test-sql test-dags test-integration:
+	@$(PY) -m pytest tests/$(@:test-%=%)
+
+.PHONY: test-mysql
+test-mysql: export PROCESSING_TIME_TEST_DSN = $(DSN)
+test-mysql: $(DEV)  ## the queries on a server of yours (DSN=mysql://root:password@127.0.0.1:3306/)
+	@if [ -z "$$PROCESSING_TIME_TEST_DSN" ]; then echo "Name the server: make test-mysql DSN=mysql://root:password@127.0.0.1:3306/" >&2; exit 2; fi
+	@$(PY) -m pytest tests/sql
+
+.PHONY: lint
+lint: $(DEV)  ## style, types, SQL, YAML, shell and the direction of imports
+	@scripts/lint.sh
+
+.PHONY: format
+format: $(DEV)  ## put Python and SQL files into the project's style
+	@$(PY) -m ruff check --quiet --fix-only .
+	@$(PY) -m ruff format --quiet .
+
+.PHONY: requirements
+requirements: export UV_CUSTOM_COMPILE_COMMAND = make requirements
+requirements:  ## pin the newest packages that fit requirements.in and requirements-dev.in
+	@scripts/setup.sh uv
+	@.tools/bin/uv pip compile -q --upgrade --universal --python-version 3.11 requirements.in -o requirements.txt
+	@.tools/bin/uv pip compile -q --upgrade --universal --python-version 3.11 requirements-dev.in -o requirements-dev.txt
+
+# --- Set-up: once, and again when the pins or the script change ---------------------------------------------------------
+
+$(RUN): requirements.txt scripts/setup.sh
+	@scripts/setup.sh run
+	@touch $@
+
+$(DEV): requirements-dev.txt $(RUN)
+	@scripts/setup.sh dev
+	@touch $@

@@ -1,0 +1,148 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# Installs what is missing, and only that: system packages from apt, uv, and a virtualenv with pinned packages.
+#
+#   scripts/setup.sh run   what `make demo` and an installation need
+#   scripts/setup.sh dev   the tools of `make lint` and `make test` on top
+#   scripts/setup.sh uv    uv alone, for `make requirements`
+#
+# Nothing is assumed but a POSIX shell. It starts and enables no service: the packages of the two servers are the ones
+# that hold the program without the service around it.
+set -eu
+
+UV_VERSION=0.13.9
+# Byte-code makes every later start of Airflow two seconds faster.
+unset PYTHONDONTWRITEBYTECODE
+PATH=$PATH:/usr/sbin:/sbin
+cd "$(dirname "$0")/.."
+
+fail() {
+    echo "setup: $*" >&2
+    exit 1
+}
+
+have() {
+    command -v "$1" >/dev/null 2>&1
+}
+
+have_uv() {
+    uv --version >/dev/null 2>&1
+}
+
+# The first Python on PATH (or $PYTHON) that the pinned packages are made for, as the path of the real program: a shim
+# or a link may point elsewhere tomorrow.
+find_python() {
+    for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11}; do
+        "$candidate" - 2>/dev/null <<'PY' && return
+import os, sys
+if not (3, 11) <= sys.version_info[:2] <= (3, 13):
+    sys.exit(1)
+print(os.path.join(sys.base_prefix, "bin", "python%d.%d" % sys.version_info[:2]))
+PY
+    done
+    return 1
+}
+
+# The apt packages that this machine lacks, one a line.
+missing_packages() {
+    { have mariadbd && have mariadb-install-db; } || echo mariadb-server-core
+    have my_print_defaults || echo mariadb-client-core
+    # redis-server is this package's redis-check-rdb called by another name; see link_redis.
+    have redis-server || have redis-check-rdb || echo redis-tools
+    # mysqlclient has no wheels for Linux.
+    have cc || printf '%s\n' gcc libc6-dev
+    have pkg-config || echo pkg-config
+    pkg-config --exists mysqlclient 2>/dev/null || pkg-config --exists libmariadb 2>/dev/null || echo libmariadb-dev
+    "$python" -c 'import os, sysconfig as s; os.stat(s.get_path("include") + "/Python.h")' 2>/dev/null ||
+        echo "$(basename "$python")-dev"
+    have_uv || "$python" -c 'import ensurepip, venv' 2>/dev/null || echo "$(basename "$python")-venv"
+}
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
+}
+
+may_install() {
+    have apt-get && { [ "$(id -u)" = 0 ] || sudo -n true 2>/dev/null; }
+}
+
+# Adds packages, never removes one (a MySQL that is there conflicts with MariaDB), restarts no service.
+apt_install() {
+    as_root env DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 apt-get -o DPkg::Lock::Timeout=300 \
+        install -y -q --no-install-recommends --no-remove "$@" >.tools/apt.log 2>&1
+}
+
+# Lists of packages that are there serve; absent or outdated ones are fetched.
+install_packages() {
+    may_install || fail "system packages are missing; please run: sudo apt-get install --no-install-recommends $*"
+    echo "setup: installing from apt: $*"
+    apt_install "$@" || { as_root apt-get update -q >/dev/null && apt_install "$@"; } || {
+        tail -n 15 .tools/apt.log >&2
+        fail "apt-get could not install $* (see .tools/apt.log)"
+    }
+}
+
+# Debian's redis-server package adds to redis-tools a name and a service that starts at boot. The name is enough.
+link_redis() {
+    have redis-server || ln -sf "$(command -v redis-check-rdb)" .tools/bin/redis-server
+}
+
+ensure_python() {
+    python=$(find_python) && return
+    if ! have python3 && may_install; then
+        install_packages python3
+        python=$(find_python) && return
+    fi
+    fail "needs Python 3.11, 3.12 or 3.13, found $(python3 --version 2>/dev/null || echo none);" \
+        "install one, or name it: PYTHON=/path/to/python3.11 make"
+}
+
+ensure_system() {
+    # Names of packages hold no blanks.
+    # shellcheck disable=SC2046
+    set -- $(missing_packages)
+    [ $# = 0 ] || install_packages "$@"
+}
+
+ensure_uv() {
+    [ ! -x .tools/bin/uv ] || return 0
+    if have_uv; then
+        ln -sf "$(command -v uv)" .tools/bin/uv
+        return
+    fi
+    echo "setup: installing uv $UV_VERSION"
+    "$python" -m venv .tools/uv
+    .tools/uv/bin/python -m pip install -q --disable-pip-version-check "uv==$UV_VERSION"
+    ln -sf ../uv/bin/uv .tools/bin/uv
+}
+
+# uv reads its own settings, not pip's: a mirror that is named for pip serves uv as well.
+install_requirements() {
+    if [ -n "${PIP_INDEX_URL:-}" ]; then UV_DEFAULT_INDEX=${UV_DEFAULT_INDEX:-$PIP_INDEX_URL}; export UV_DEFAULT_INDEX; fi
+    .venv/bin/python -c '' 2>/dev/null || .tools/bin/uv venv -q --clear --python "$python" .venv
+    echo "setup: installing Python packages from $*"
+    for file in "$@"; do set -- "$@" -r "$file"; shift; done
+    .tools/bin/uv pip install -q --python .venv/bin/python "$@"
+}
+
+mkdir -p .tools/bin
+ensure_python
+case ${1:-} in
+run)
+    ensure_system
+    link_redis
+    ensure_uv
+    install_requirements requirements.txt
+    ;;
+dev)
+    ensure_uv
+    install_requirements requirements.txt requirements-dev.txt
+    ;;
+uv)
+    ensure_uv
+    ;;
+*)
+    fail "usage: scripts/setup.sh run | dev | uv"
+    ;;
+esac
