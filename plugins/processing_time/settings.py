@@ -120,7 +120,10 @@ Identifier = Annotated[
     str, _matching(r"[A-Za-z_][A-Za-z0-9_]{0,63}", "is not a column name: letters, digits and _ only")
 ]
 ChannelId = Annotated[
-    str, _matching(r"[CGD][A-Z0-9]{2,}", "is not a channel id: open the channel's details in Slack, it ends with C…")
+    str,
+    _matching(
+        r"[CGD][A-Z0-9]{2,}", "is not a channel id: open the channel's details in Slack, it ends with C…"
+    ),
 ]
 UserId = Annotated[str, _matching(r"[UW][A-Z0-9]{2,}", "is not a user id, such as U0123456789")]
 Mention = Annotated[
@@ -373,7 +376,8 @@ class Settings(BaseSettings):
     def mute(self, rule: str, company_id: int, at: datetime) -> Mute | None:
         """The mute that holds for a rule and company at an instant, if there is one."""
         return next(
-            (m for m in self.mutes if m.rule == rule and m.company in (None, company_id) and at < m.until), None
+            (m for m in self.mutes if m.rule == rule and m.company in (None, company_id) and at < m.until),
+            None,
         )
 
     @classmethod
@@ -402,7 +406,9 @@ class Settings(BaseSettings):
                 )
         known = self.metrics.keys() | self.log_rules.keys()
         named = [("mutes", m.rule) for m in self.mutes]
-        named += [("escalation.inhibit", k) for cause, ks in self.escalation.inhibit.items() for k in (cause, *ks)]
+        named += [
+            ("escalation.inhibit", k) for cause, ks in self.escalation.inhibit.items() for k in (cause, *ks)
+        ]
         for where, key in named:
             if key.removesuffix(".unknown") not in known and not key.startswith("source."):
                 raise ValueError(f"{where} names the rule {key!r}, which does not exist{_hint(key, known)}")
@@ -456,7 +462,9 @@ def _refuse_unknown_variables() -> None:
         if name.upper().startswith(PREFIX) and name.upper().removeprefix(PREFIX).split("__")[0] not in fields:
             known = {PREFIX + f for f in fields}
             first = PREFIX + name.upper().removeprefix(PREFIX).split("__")[0]
-            raise SettingsError(f"{name} is not a setting{_hint(first, known)}: correct or unset the variable")
+            raise SettingsError(
+                f"{name} is not a setting{_hint(first, known)}: correct or unset the variable"
+            )
 
 
 def _faulty_variable() -> str:
@@ -468,13 +476,17 @@ def _faulty_variable() -> str:
             try:
                 source()
             except EnvironmentFault:
-                return f"{name} = {value!r} is not JSON: write a list as [\"…\"] and a mapping as {{\"key\": …}}"
+                return f'{name} = {value!r} is not JSON: write a list as ["…"] and a mapping as {{"key": …}}'
     return "a PROCESSING_TIME__… variable does not hold the JSON that its setting needs"
 
 
 def _sentence(error: Any) -> str:
     """One fault of a pydantic error as a sentence that starts with the key."""
-    parts = [str(p) for p in error["loc"] if p not in ("auto",) and not str(p).startswith(("literal[", "function-"))]
+    parts = [
+        str(p)
+        for p in error["loc"]
+        if p not in ("auto",) and not str(p).startswith(("literal[", "function-"))
+    ]
     key = ".".join(parts)
     value = error["input"]
     shown = "" if isinstance(value, dict | BaseModel) else f" = {value!r}"

@@ -38,7 +38,9 @@ def parse_as_of(text: str, zone: ZoneInfo, present: datetime) -> datetime:
     if instant.tzinfo is None:
         local = instant.replace(tzinfo=zone)
         if local.astimezone(UTC).astimezone(zone).replace(tzinfo=None) != instant:
-            raise AsOfError(f"as_of = {text!r} does not exist in {zone}: the clocks skip that hour; add an offset")
+            raise AsOfError(
+                f"as_of = {text!r} does not exist in {zone}: the clocks skip that hour; add an offset"
+            )
         instant = local
     instant = whole_seconds(instant)
     if instant > present:
