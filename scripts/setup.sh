@@ -15,6 +15,11 @@ UV_VERSION=0.13.9
 # Byte-code makes every later start of Airflow two seconds faster.
 unset PYTHONDONTWRITEBYTECODE
 PATH=$PATH:/usr/sbin:/sbin
+# The machine's own certificates: uv and pip bring theirs, which do not hold behind a company's proxy.
+if [ -r /etc/ssl/certs/ca-certificates.crt ]; then
+    export SSL_CERT_FILE="${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt}"
+    export PIP_CERT="${PIP_CERT:-$SSL_CERT_FILE}"
+fi
 cd "$(dirname "$0")/.."
 
 fail() {

@@ -13,6 +13,7 @@ from pytest_socket import SocketBlockedError
 PROJECT = Path(__file__).resolve().parents[2]
 
 
+@pytest.mark.filterwarnings("ignore:A test tried to use socket")
 def test_unit_tests_have_no_network():
     with pytest.raises(SocketBlockedError):
         socket.socket()
