@@ -208,7 +208,10 @@ class Alert:
     ``bad_checks`` and ``good_checks`` count checks in a row, apart by at least ``escalation.min_gap``;
     ``critical_checks`` counts those at CRITICAL since the alert became critical. ``last_told_at`` is when the
     thread last heard that it is still firing. ``slack_channel`` and ``slack_ts`` name the thread once Slack has it.
-    ``subjects`` are the appointment ids that it was about. ``id`` is None until it is stored.
+    ``subjects`` are the appointment ids that it was about. ``acknowledgers`` are the users whose reaction has been
+    seen on the root message, so that one reaction acknowledges once. ``thread_company`` is set where one message told
+    of many companies: that company's alert, of the same rule and opened at the same check, owns the thread.
+    ``id`` is None until it is stored.
     """
 
     rule: str
@@ -229,6 +232,8 @@ class Alert:
     toggle_requested_at: datetime | None = None
     resolved_at: datetime | None = None
     subjects: tuple[int, ...] = ()
+    acknowledgers: tuple[str, ...] = ()
+    thread_company: int | None = None
     slack_channel: str | None = None
     slack_ts: str | None = None
     id: int | None = None
@@ -255,9 +260,11 @@ class Decision:
     """What is done about one rule at one check, and why.
 
     ``before`` is the open alert as it was (None when one is opened), ``after`` as it is from now on (None when
-    there is nothing to keep). ``mention`` asks for the on-call mention, ``diagnose`` for a diagnostics snapshot,
-    ``toggle`` for an incident run that proposes to disable the feature. ``hides`` lists the metrics and rules
-    that a shared cause speaks for. ``moved`` says that the severity rose: the worse channel gets a message too.
+    there is nothing to keep); it is kept for NOTHING too, which only counts. ``mention`` asks for the on-call mention,
+    ``diagnose`` for a diagnostics snapshot, ``toggle`` for an incident run that proposes to disable the feature.
+    ``hides`` lists the metrics and rules that a shared cause speaks for. ``moved`` says that the severity rose: the
+    worse channel gets a message too. ``companies`` are the single companies that this message speaks for as well,
+    worst first; their own decisions are ``grouped`` and send nothing.
     """
 
     action: Action
@@ -272,11 +279,13 @@ class Decision:
     toggle: bool = False
     moved: bool = False
     hides: tuple[str, ...] = ()
+    companies: tuple[int, ...] = ()
+    grouped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Acknowledgement:
-    """A human's reaction on an alert's root message."""
+    """A human's reaction on an alert's root message, as it stands there now; ``at`` is when it was first seen."""
 
     alert_id: int
     user: str
