@@ -164,6 +164,7 @@ class Schedule(Section):
     retry_delay: Duration
     task_timeout: Duration
     statement_timeout: Duration
+    deadline: Duration
     max_catch_up: Duration
 
     @model_validator(mode="after")
@@ -216,6 +217,7 @@ class Escalation(Section):
     ack_hold: Duration
     toggle_after: int = Field(ge=1)
     min_gap: Duration
+    incident_dag: str | None = None
     inhibit: dict[str, tuple[str, ...]]
 
 
@@ -345,6 +347,7 @@ class Settings(BaseSettings):
     silent_after: Duration
     fail_run_on: Severity
     daily_checklist: bool
+    heartbeat_url: Annotated[str, _matching(r"https?://\S+", "is not an http(s) address")] | None = None
     slack: Slack
     escalation: Escalation
     mutes: tuple[Mute, ...]
@@ -433,7 +436,8 @@ def load() -> Settings:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        # The safe loader, in C where PyYAML has it: this runs at each parse of a DAG file.
+        content = yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
     except OSError as error:
         raise SettingsError(f"{path} cannot be read ({error.strerror}): check {CONFIG_VARIABLE}") from None
     except yaml.YAMLError as error:
@@ -485,7 +489,7 @@ def _sentence(error: Any) -> str:
     parts = [
         str(p)
         for p in error["loc"]
-        if p not in ("auto",) and not str(p).startswith(("literal[", "function-"))
+        if p != "auto" and not str(p).startswith(("literal[", "function-"))
     ]
     key = ".".join(parts)
     value = error["input"]

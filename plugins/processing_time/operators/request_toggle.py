@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: MIT
+"""Level 3: start an incident run that waits for a human's approval to disable the feature."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
+from airflow.sdk.exceptions import AirflowSkipException
+
+from processing_time.operators import run
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class RequestToggleOperator(TriggerDagRunOperator):
+    """Trigger the incident DAG for the first alert that reached level 3; skip when none did.
+
+    A task of its own, because triggering ends the task that does it. The run id comes from the alert, so that a
+    repeated task does not start a second run.
+
+    :param escalate_task_id: the task that gave the alerts that ask for the toggle.
+    """
+
+    def __init__(self, *, escalate_task_id: str = "escalate", **kwargs: Any) -> None:
+        super().__init__(trigger_dag_id="", skip_when_already_exists=True, **kwargs)
+        self.escalate_task_id = escalate_task_id
+
+    def execute(self, context: Context) -> None:
+        """Start the incident run.
+
+        :raises AirflowSkipException: when nothing asks for it, or ``escalation.incident_dag`` is not set.
+        """
+        escalated = context["ti"].xcom_pull(task_ids=self.escalate_task_id) or {}
+        toggles = escalated.get("toggles", [])
+        dag_id = run.settings().escalation.incident_dag
+        if not toggles:
+            raise AirflowSkipException("no alert has reached level 3")
+        if not dag_id:
+            raise AirflowSkipException("level 3 is reached, but escalation.incident_dag is not set")
+        alert = toggles[0]
+        self.trigger_dag_id = dag_id
+        self.trigger_run_id = f"alert-{alert['alert_id']}-disable-feature"
+        self.conf = {"action": "disable_feature", "dry_run": False, "alert_id": alert["alert_id"]}
+        super().execute(context)

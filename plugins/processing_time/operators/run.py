@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: MIT
+"""What every task asks of its run: the settings, ``as_of``, whether it is a dry run."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from airflow.sdk.exceptions import AirflowFailException
+
+from processing_time.settings import Settings, SettingsError, load
+from processing_time.timeline import AsOfError, parse_as_of, whole_seconds
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+def present() -> datetime:
+    """The wall clock, read at the rim only; UTC."""
+    return datetime.now(UTC)
+
+
+def settings() -> Settings:
+    """The settings, read anew in each task.
+
+    :raises AirflowFailException: with a sentence a fault; repeating the task would not help.
+    """
+    try:
+        return load()
+    except SettingsError as error:
+        raise AirflowFailException(str(error)) from None
+
+
+def as_of(context: Context, settings: Settings) -> datetime:
+    """The instant that the run speaks for: the ``as_of`` param of a manual run, else ``run_after``; UTC.
+
+    :raises AirflowFailException: when the param is not a usable instant.
+    """
+    given = context["params"].get("as_of")
+    if not given:
+        run_after = context["dag_run"].run_after
+        return whole_seconds(run_after)
+    try:
+        return parse_as_of(str(given), settings.zone, present())
+    except AsOfError as error:
+        raise AirflowFailException(str(error)) from None
+
+
+def dry(context: Context) -> bool:
+    """Whether the run evaluates and shows only."""
+    return bool(context["params"].get("dry_run"))
