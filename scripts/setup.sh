@@ -51,8 +51,9 @@ PY
 
 # The apt packages that this machine lacks, one a line.
 missing_packages() {
-    { have mariadbd && have mariadb-install-db; } || echo mariadb-server-core
-    have my_print_defaults || echo mariadb-client-core
+    # Ubuntu 22.04 has the version in these two names.
+    { have mariadbd && have mariadb-install-db; } || echo 'mariadb-server-core*'
+    have my_print_defaults || echo 'mariadb-client-core*'
     # redis-server is this package's redis-check-rdb called by another name; see link_redis.
     have redis-server || have redis-check-rdb || echo redis-tools
     # mysqlclient has no wheels for Linux.
@@ -99,14 +100,16 @@ ensure_python() {
         install_packages python3
         python=$(find_python) && return
     fi
-    fail "needs Python 3.11, 3.12 or 3.13, found $(python3 --version 2>/dev/null || echo none);" \
-        "install one, or name it: PYTHON=/path/to/python3.11 make"
+    fail "needs Python 3.11, 3.12 or 3.13 and found $("${PYTHON:-python3}" --version 2>/dev/null || echo none);" \
+        "install one, or name it: make PYTHON=/path/to/python3.11"
 }
 
 ensure_system() {
-    # Names of packages hold no blanks.
+    # Names of packages hold no blanks, and their asterisk is for apt.
+    set -f
     # shellcheck disable=SC2046
     set -- $(missing_packages)
+    set +f
     [ $# = 0 ] || install_packages "$@"
 }
 
