@@ -23,11 +23,11 @@ from __future__ import annotations
 
 from airflow.sdk import DAG, CronTriggerTimetable, Param
 from pendulum import datetime
+from processing_time.operators.slack_escalation import SlackEscalationOperator
 
 from processing_time.operators.broken import tell_of_broken_task
 from processing_time.operators.health_check import CollectOperator, EvaluateOperator, VerdictOperator
 from processing_time.operators.request_toggle import RequestToggleOperator
-from processing_time.operators.slack_escalation import SlackEscalationOperator
 from processing_time.settings import load
 
 settings = load()

@@ -427,7 +427,12 @@ def load() -> Settings:
     try:
         return Settings()  # type: ignore[call-arg]  # the values come from the sources
     except ValidationError as error:
-        raise SettingsError("\n".join(_sentence(e) for e in error.errors())) from None
+        faults = error.errors()
+        # An item that is refused also makes its list too short: only the item's own fault is of use.
+        inner = [
+            f for f in faults if not any(o["loc"][: len(f["loc"])] == f["loc"] and o is not f for o in faults)
+        ]
+        raise SettingsError("\n".join(_sentence(f) for f in inner)) from None
     except SettingsError:
         raise
     except EnvironmentFault:
@@ -486,11 +491,7 @@ def _faulty_variable() -> str:
 
 def _sentence(error: Any) -> str:
     """One fault of a pydantic error as a sentence that starts with the key."""
-    parts = [
-        str(p)
-        for p in error["loc"]
-        if p != "auto" and not str(p).startswith(("literal[", "function-"))
-    ]
+    parts = [str(p) for p in error["loc"] if p != "auto" and not str(p).startswith(("literal[", "function-"))]
     key = ".".join(parts)
     value = error["input"]
     shown = "" if isinstance(value, dict | BaseModel) else f" = {value!r}"

@@ -6,8 +6,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.mysql.hooks.mysql import MySqlHook
-
 if TYPE_CHECKING:
     from redis import Redis
     from slack_sdk import WebClient
@@ -23,6 +21,8 @@ REDIS_TIMEOUT = 10.0
 
 def mysql_connect(conn_id: str) -> Callable[[], Any]:
     """A function that opens a new DB-API connection for a mysql connection id."""
+    from airflow.providers.mysql.hooks.mysql import MySqlHook
+
     return MySqlHook(mysql_conn_id=conn_id).get_conn
 
 

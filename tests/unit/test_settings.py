@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: MIT
+"""Settings come in layers, and each fault is one sentence that names the key, the value and the fix."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from processing_time.model import Severity
+from processing_time.settings import SettingsError, load
+
+BAD = sorted((Path(__file__).parent / "bad_config").glob("*.yaml"))
+
+
+def test_shipped_settings_are_the_contract() -> None:
+    settings = load()
+    assert list(settings.metrics) == [
+        "phase_creation_success_rate",
+        "phase_creation_time",
+        "availability_cache_hit_rate",
+        "calcom_sync_success_rate",
+        "phase_distribution",
+        "overlapping_bookings",
+        "orphaned_appointments",
+        "stale_phases",
+        "cached_availability_entries",
+    ]
+    assert {key: (r.more_than, r.within, r.severity) for key, r in settings.log_rules.items()} == {
+        "phase_creation_failures": (5, timedelta(hours=1), Severity.HIGH),
+        "observer_disabled": (0, None, Severity.INFO),
+        "cache_miss_spike": (100, timedelta(minutes=5), Severity.MEDIUM),
+        "calcom_sync_failures": (10, timedelta(hours=1), Severity.HIGH),
+    }
+    assert {
+        key: (m.source, m.window, m.target, m.alert, m.critical, m.min_volume)
+        for key, m in settings.metrics.items()
+    } == {
+        "phase_creation_success_rate": ("mysql", "today", 99, 95, 90, 11),
+        "phase_creation_time": ("log", "since_last_check", 50, 200, 500, 10),
+        "availability_cache_hit_rate": ("log", "since_last_check", 80, 60, 40, 20),
+        "calcom_sync_success_rate": ("mysql", "7_days", 99, 95, 90, 10),
+        "phase_distribution": ("mysql", "today", 20, 20, None, 10),
+        "overlapping_bookings": ("mysql", "7_days", 0, None, None, 10),
+        "orphaned_appointments": ("mysql", "yesterday_and_today", 0, 0, None, 1),
+        "stale_phases": ("mysql", "7_days", 0, 0, None, 1),
+        "cached_availability_entries": ("redis", "instant", None, None, None, 0),
+    }
+
+
+def test_there_are_bad_configs() -> None:
+    assert len(BAD) >= 20
+
+
+@pytest.mark.parametrize("path", BAD, ids=lambda p: p.stem)
+def test_each_fault_is_one_sentence(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = path.read_text().splitlines()[0].removeprefix("# ")
+    monkeypatch.setenv("PROCESSING_TIME_CONFIG", str(path))
+    with pytest.raises(SettingsError) as fault:
+        load()
+    sentence = str(fault.value).removeprefix(f"{path.parent}/")
+    assert sentence == expected
+
+
+def test_own_file_is_laid_over_the_shipped_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text(
+        "metrics: {phase_creation_success_rate: {alert: 93}}\napplication: {error_values: [failed]}\n"
+    )
+    monkeypatch.setenv("PROCESSING_TIME_CONFIG", str(own))
+    settings = load()
+    assert settings.metrics["phase_creation_success_rate"].alert == 93
+    assert settings.metrics["phase_creation_success_rate"].critical == 90
+    assert settings.application.error_values == ("failed",)
+    assert settings.application.synced_values == ("synced",)
+
+
+def test_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROCESSING_TIME__APPLICATION__LOGS", '["/srv/app/storage/logs/laravel*.log*"]')
+    monkeypatch.setenv("PROCESSING_TIME__METRICS__PHASE_CREATION_SUCCESS_RATE__ALERT", "94.5")
+    monkeypatch.setenv("PROCESSING_TIME__APPLICATION__SOFT_DELETES", "true")
+    monkeypatch.setenv("PROCESSING_TIME__SLACK__CHANNELS__HIGH", "C0HIGH")
+    settings = load()
+    assert settings.application.logs == ("/srv/app/storage/logs/laravel*.log*",)
+    assert settings.metrics["phase_creation_success_rate"].alert == 94.5
+    assert settings.application.soft_deletes is True
+    assert settings.slack.channels.high == "C0HIGH"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        (
+            "PROCESSING_TIME__APLICATION__LOGS",
+            "[]",
+            "PROCESSING_TIME__APLICATION__LOGS is not a setting; did you mean PROCESSING_TIME__APPLICATION?: correct or unset the variable",
+        ),
+        (
+            "PROCESSING_TIME__APPLICATION__LOGS",
+            "/srv/app.log",
+            """PROCESSING_TIME__APPLICATION__LOGS = '/srv/app.log' is not JSON: write a list as ["…"] and a mapping as {"key": …}""",
+        ),
+        (
+            "PROCESSING_TIME__APPLICATION__LOGZ",
+            "[]",
+            "application.logz is not a setting; did you mean logs?",
+        ),
+    ],
+    ids=["unknown section", "not JSON", "unknown key"],
+)
+def test_bad_variables(name: str, value: str, sentence: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as fault:
+        load()
+    assert str(fault.value) == sentence
+
+
+def test_missing_own_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROCESSING_TIME_CONFIG", "/nowhere/own.yaml")
+    with pytest.raises(
+        SettingsError, match=r"^/nowhere/own.yaml cannot be read \(No such file or directory\)"
+    ):
+        load()
+
+
+def test_mute_has_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text("mutes: [{rule: cache_miss_spike, until: 2026-12-01T08:00:00+01:00, reason: load test}]")
+    monkeypatch.setenv("PROCESSING_TIME_CONFIG", str(own))
+    settings = load()
+    before, end = datetime(2026, 12, 1, 6, 59, tzinfo=UTC), datetime(2026, 12, 1, 7, tzinfo=UTC)
+    assert settings.mute("cache_miss_spike", 0, before)
+    assert settings.mute("cache_miss_spike", 0, end) is None
+    assert settings.mute("stale_phases", 0, before) is None
+
+
+def test_unset_channel_falls_back_to_the_worse(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROCESSING_TIME__SLACK__CHANNELS", '{"info": "CINFO", "high": "CHIGH"}')
+    slack = load().slack
+    assert [slack.channel(r) for r in ("info", "medium", "high", "critical", "reports")] == [
+        "CINFO",
+        "CHIGH",
+        "CHIGH",
+        "CHIGH",
+        "CINFO",
+    ]
