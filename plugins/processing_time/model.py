@@ -285,7 +285,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledgement:
-    """A human's reaction on an alert's root message, as it stands there now; ``at`` is when it was first seen."""
+    """A human's reaction on an alert's root message, as it stands there now; ``at`` is when it was read."""
 
     alert_id: int
     user: str
