@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +13,9 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from processing_time.evaluation import evaluate
-from processing_time.model import ALL_COMPANIES, Collected, Severity, SourceUnavailable, Verdict
+from processing_time.model import ALL_COMPANIES, Collected, Severity, SourceUnavailable, Verdict, utc
 from processing_time.operators import connections, run
-from processing_time.store import Store
+from processing_time.store import Check, Store
 from processing_time.summary import Summary, summarise, table
 from processing_time.timeline import Timeline, previous_tick
 
@@ -49,13 +49,18 @@ class CheckOperator(BaseOperator):
     def timeline(self, as_of: datetime, settings: Settings, source: str) -> Timeline:
         """The windows of the check, *since last check* as it holds for one source."""
         tick = previous_tick(settings.schedule.health_check, settings.zone, as_of)
-        since = self.store.since(as_of, source) or tick
+        since = self.store.since(as_of).get(source, tick)
         return Timeline(
             as_of,
             settings.zone,
             settings.application_zone,
             max(since, as_of - settings.schedule.max_catch_up),
         )
+
+    def recorded_flags(self, as_of: datetime) -> Flags | None:
+        """The flags that this very check was made with before; None when it is made for the first time."""
+        earlier = self.store.checks(as_of, as_of + timedelta(seconds=1))
+        return earlier[0].flags if earlier else None
 
 
 class CollectOperator(CheckOperator):
@@ -96,8 +101,7 @@ class CollectOperator(CheckOperator):
         """The flags that this check was made with before, else those of now."""
         from processing_time.sources import feature_flags
 
-        recorded = self.store.flags(timeline.as_of)
-        if recorded:
+        if recorded := self.recorded_flags(timeline.as_of):
             return recorded
         try:
             return feature_flags.read(settings.application.env_file).to_json()
@@ -112,14 +116,17 @@ class CollectOperator(CheckOperator):
             settings,
             timeline,
             flags if isinstance(flags, SourceUnavailable) else feature_flags.FeatureFlags.from_json(flags),
-            self.store.watermarks(timeline.as_of),
+            [
+                database.Watermark(at, ids["appointments"], ids["phases"])
+                for at, ids in self.store.watermarks(timeline.as_of)
+            ],
         )
 
     def _log(self, settings: Settings, timeline: Timeline, _: object) -> Collected:
         from processing_time.sources import laravel_log
 
         # Without a memory of the lines that show that the log is alive, look for them as far back as they may be.
-        known = self.store.sightings(timeline.as_of)
+        known = self.store.memory(timeline.as_of).sightings
         need_since = None if known else timeline.as_of - settings.silent_after
         return laravel_log.collect(settings, timeline, present=run.present(), need_since=need_since)
 
@@ -159,15 +166,16 @@ class EvaluateOperator(CheckOperator):
         if run.dry(context):
             self.log.info("Dry run: nothing is kept.")
         else:
-            self.store.save_check(
+            check = Check(
                 as_of=as_of,
                 dag_run_id=context["dag_run"].run_id,
-                verdicts=verdicts,
                 state=summary.state,
-                flags=known_flags,
-                facts=facts,
-                sources=frozenset(facts),
+                flags=known_flags or None,
+                facts=facts.get("mysql", {}),
+                sources=dict.fromkeys(facts, timeline.since),
             )
+            seen = facts.get("log", {}).get("sightings", {})
+            self.store.save_check(check, verdicts, {name: utc(at) for name, at in seen.items()})
         alerting = [
             v for v in verdicts if v.company_id == ALL_COMPANIES or settings.rule(v.metric).alert_per_company
         ]
