@@ -173,7 +173,7 @@ class Redis(_Service):
 
     def uri(self, db: int = 0) -> str:
         """The Airflow connection URI of database number `db`."""
-        return f"redis://127.0.0.1:{self.port}/{db}"
+        return f"redis://127.0.0.1:{self.port}/?db={db}"
 
     def _launch(self) -> None:
         server = find_program("redis-server", "redis-server")
