@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: MIT
+"""What every DAG of this project promises, and that there are exactly those that are listed here."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[2]
+BERLIN = ZoneInfo("Europe/Berlin")
+
+#: DAG id → the local hours of its runs on a day with a run.
+EXPECTED = {
+    "processing_time_health_check": range(8, 21),
+}
+
+#: What costs a parse more than it may: database and Slack clients, pattern engines, data frames.
+HEAVY = (
+    "MySQLdb",
+    "airflow.providers.mysql",
+    "airflow.providers.redis",
+    "airflow.providers.slack",
+    "fastapi",
+    "hyperscan",
+    "mysql.connector",
+    "numpy",
+    "pandas",
+    "redis",
+    "slack_sdk",
+)
+
+
+@pytest.fixture(scope="module")
+def bag(airflow_db: None) -> Any:
+    """The DAG folder as Airflow loads it."""
+    from airflow.dag_processing.dagbag import DagBag
+
+    return DagBag(PROJECT / "dags")
+
+
+def test_the_dags_are_exactly_those_listed_and_each_has_a_file_of_its_name(bag: Any):
+    assert bag.import_errors == {}
+    files = {
+        dag_id: Path(dag.fileloc).relative_to(PROJECT / "dags").as_posix() for dag_id, dag in bag.dags.items()
+    }
+    assert files == {dag_id: f"{dag_id}.py" for dag_id in EXPECTED}
+    assert {path.stem for path in (PROJECT / "dags").rglob("*.py")} == set(EXPECTED)
+
+
+@pytest.fixture(params=EXPECTED)
+def dag(bag: Any, request: pytest.FixtureRequest) -> Any:
+    """One DAG of the bag."""
+    return bag.dags[request.param]
+
+
+def test_a_dag_explains_itself_and_has_an_owner(dag: Any):
+    assert len(dag.doc_md.splitlines()) > 5
+    assert {task.owner for task in dag.tasks} == {"processing-time"}
+    assert "processing-time" in dag.tags
+
+
+def test_runs_do_not_overlap_and_are_not_made_up_for(dag: Any):
+    assert dag.max_active_runs == 1
+    assert dag.catchup is False
+    assert timedelta(0) < dag.dagrun_timeout < timedelta(hours=1)
+
+
+def test_tasks_are_bounded_and_retried(dag: Any):
+    for task in dag.tasks:
+        assert timedelta(0) < task.execution_timeout <= dag.dagrun_timeout, task.task_id
+        if task.task_id == "verdict":
+            # Its red is a finding: repeating it finds the same, and a message would announce it twice.
+            assert (task.retries, list(task.on_failure_callback)) == (0, [])
+        else:
+            assert task.retries >= 1, task.task_id
+            assert task.on_failure_callback, task.task_id
+
+
+def test_statements_end_before_the_tasks_that_wait_for_them(bag: Any):
+    from processing_time.settings import load
+
+    timeout = load().schedule.statement_timeout
+    assert all(timeout < task.execution_timeout for dag in bag.dags.values() for task in dag.tasks)
+
+
+def test_a_dag_survives_serialisation(dag: Any):
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    copy = DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dag))
+    assert copy.task_ids == dag.task_ids
+    assert copy.doc_md == dag.doc_md
+
+
+def test_the_health_check_has_the_tasks_of_the_contract(bag: Any):
+    dag = bag.dags["processing_time_health_check"]
+    assert {task.task_id: task.downstream_task_ids for task in dag.tasks} == {
+        "collect_database": {"evaluate"},
+        "collect_log": {"evaluate"},
+        "collect_cache": {"evaluate"},
+        "evaluate": {"escalate"},
+        "escalate": {"request_toggle", "verdict"},
+        "request_toggle": set(),
+        "verdict": set(),
+    }
+    assert dag.get_task("evaluate").trigger_rule == "all_done"
+    assert set(dag.params) == {"as_of", "dry_run"}
+
+
+def ticks(dag: Any, first: datetime, end: datetime) -> list[datetime]:
+    """Local times of the scheduled runs in [first, end), asked of the timetable one after the other."""
+    from airflow.serialization.serialized_objects import DagSerialization
+    from airflow.timetables.base import TimeRestriction
+    from pendulum import instance
+
+    timetable = DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dag)).timetable
+    restriction = TimeRestriction(earliest=instance(first), latest=None, catchup=True)
+    runs, info = [], None
+    while True:
+        info = timetable.next_dagrun_info(
+            last_automated_data_interval=info.data_interval if info else None, restriction=restriction
+        )
+        if info.run_after >= end:
+            return runs
+        runs.append(info.run_after.astimezone(BERLIN))
+
+
+def test_thirteen_runs_on_every_day_of_a_year_with_both_changes_of_the_clocks(bag: Any):
+    runs = ticks(
+        bag.dags["processing_time_health_check"],
+        datetime(2026, 1, 1, tzinfo=BERLIN),
+        datetime(2027, 1, 1, tzinfo=BERLIN),
+    )
+    days = Counter(run.date() for run in runs)
+    assert len(days) == 365
+    assert set(days.values()) == {13}
+    assert {run.hour for run in runs} == set(EXPECTED["processing_time_health_check"])
+    assert {(run.minute, run.second) for run in runs} == {(0, 0)}
+    first_of_day = {run.date(): run.astimezone(UTC).hour for run in reversed(runs)}
+    assert [first_of_day[date(2026, 3, day)] for day in (28, 29)] == [7, 6]
+    assert [first_of_day[date(2026, 10, day)] for day in (24, 25)] == [6, 7]
+
+
+@pytest.mark.parametrize("dag_id", EXPECTED)
+def test_parsing_imports_nothing_heavy_beyond_airflow_itself(dag_id: str):
+    program = (
+        "import sys, runpy, airflow.sdk\n"
+        "before = set(sys.modules)\n"
+        f"runpy.run_path({str(PROJECT / 'dags' / dag_id)!r} + '.py')\n"
+        "print('\\n'.join(set(sys.modules) - before))\n"
+    )
+    finished = subprocess.run(
+        [sys.executable, "-c", program],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(PROJECT / "plugins")},
+    )
+    added = finished.stdout.split()
+    assert "processing_time.settings" in added
+    assert [name for name in added if name.startswith(HEAVY)] == []
+
+
+def test_the_plugin_scanner_keeps_out_of_the_library():
+    from airflow._shared.module_loading import find_path_from_directory
+
+    found = {
+        Path(path).relative_to(PROJECT / "plugins").as_posix()
+        for path in find_path_from_directory(str(PROJECT / "plugins"), ".airflowignore", "glob")
+    }
+    assert {path for path in found if path.endswith(".py")} <= {"processing_time_page.py"}
+    assert (PROJECT / "plugins" / "processing_time" / "settings.py").is_file()
