@@ -1,0 +1,55 @@
+-- Incidents, and the messages about them that Slack is owed.
+
+CREATE TABLE IF NOT EXISTS alerts (
+    id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
+    rule VARCHAR(80) NOT NULL,
+    company_id BIGINT UNSIGNED NOT NULL COMMENT '0: all companies',
+    severity VARCHAR(10) NOT NULL,
+    level TINYINT UNSIGNED NOT NULL,
+    state VARCHAR(20) NOT NULL,
+    opened_at DATETIME NOT NULL,
+    last_seen_at DATETIME NOT NULL,
+    last_counted_at DATETIME NOT NULL,
+    last_told_at DATETIME NOT NULL,
+    bad_checks INT UNSIGNED NOT NULL,
+    good_checks INT UNSIGNED NOT NULL,
+    critical_checks INT UNSIGNED NOT NULL,
+    acknowledged_by VARCHAR(40) NULL,
+    acknowledged_at DATETIME NULL,
+    acknowledged_until DATETIME NULL,
+    toggle_requested_at DATETIME NULL,
+    resolved_at DATETIME NULL,
+    subjects JSON NOT NULL COMMENT 'ids of the appointments that it is about',
+    acknowledgers JSON NOT NULL COMMENT 'users whose reaction has been seen',
+    thread_company BIGINT UNSIGNED NULL COMMENT 'the company whose alert, opened with this one, owns the thread',
+    slack_channel VARCHAR(40) NULL,
+    slack_ts VARCHAR(40) NULL,
+    -- Unique keys let NULL repeat: any number of resolved alerts of a rule and company, and one open.
+    is_open BOOLEAN GENERATED ALWAYS AS (CASE WHEN state = 'resolved' THEN NULL ELSE 1 END) STORED,
+    UNIQUE KEY one_open_alert (rule, company_id, is_open),
+    KEY alerts_by_opening (opened_at),
+    KEY alerts_open (is_open)
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+CREATE TABLE IF NOT EXISTS notifications (
+    id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
+    alert_id BIGINT UNSIGNED NULL,
+    kind VARCHAR(30) NOT NULL,
+    dedupe_key VARCHAR(190) NOT NULL COMMENT 'also travels in the metadata of the message',
+    route VARCHAR(10) NOT NULL COMMENT 'severity or reports: the settings give the channel',
+    place VARCHAR(10) NOT NULL COMMENT 'root (opens the thread of its alert), channel, thread or broadcast',
+    payload JSON NOT NULL COMMENT 'text and blocks',
+    root JSON NULL COMMENT 'what the root message says from now on',
+    created_at DATETIME(6) NOT NULL,
+    not_before DATETIME NULL,
+    attempts INT UNSIGNED NOT NULL DEFAULT 0,
+    in_doubt_since DATETIME NULL COMMENT 'first call whose outcome is not known; NULL when Slack refused',
+    tried_channel VARCHAR(40) NULL COMMENT 'where that call went',
+    last_error VARCHAR(500) NULL,
+    slack_channel VARCHAR(40) NULL COMMENT 'where Slack says it is',
+    slack_ts VARCHAR(40) NULL,
+    delivered_at DATETIME NULL,
+    UNIQUE KEY each_message_once (dedupe_key),
+    KEY notifications_owed (delivered_at, id),
+    KEY notifications_of_alert (alert_id)
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;

@@ -1,0 +1,436 @@
+# SPDX-License-Identifier: MIT
+"""The history of checks and alerts in our own schema: what was measured, what was decided, what is remembered.
+
+Instants go in and come out aware, in UTC. A check writes twice: its samples when it has measured
+(:meth:`Store.save_check`), then its decisions, its messages and ``finished_at`` in one transaction (:meth:`Store.decide`).
+Either may be repeated.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import datetime, timedelta
+from typing import Any, Self
+
+from processing_time.escalation import Standing, counts
+from processing_time.evaluation import Memory
+from processing_time.model import (
+    Alert,
+    AlertState,
+    Decision,
+    Loss,
+    Sample,
+    Severity,
+    State,
+    Verdict,
+    Window,
+    utc,
+)
+from processing_time.outbox import AlertKey, Notification, Outbox, enqueue
+from processing_time.settings import Settings
+from processing_time.store_session import Session, aware, fetch, naive, to_json
+
+MEASURED = "measured:"
+"""What a sighting's name starts with that says a metric has had something to measure."""
+LOOK_BACK = timedelta(days=9)
+"""How far back flags and watermarks are remembered: the longest window and a day."""
+
+Ruling = tuple[Sequence[Decision], Sequence[Notification]]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A check as it is stored. ``flags`` is None where none are configured; ``facts`` come by source."""
+
+    as_of: datetime
+    dag_run_id: str
+    state: State
+    flags: Mapping[str, Any] | None
+    facts: Mapping[str, Any]
+    finished_at: datetime | None
+    counted: bool
+
+
+class Store:
+    """Our schema. Close it after use, or use it in a ``with``; one connection, not for several threads.
+
+    :param connect: gives a fresh DB-API connection of a MySQL driver to the schema.
+    """
+
+    def __init__(self, connect: Callable[[], Any]) -> None:
+        self._session = Session(connect)
+        self.outbox = Outbox(self._session)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._session.close()
+
+    # --- what a check needs to know ---------------------------------------------------------------------------
+
+    def since(self, as_of: datetime, source: str) -> datetime | None:
+        """The latest finished check before ``as_of`` in which a source was measured; None when there is none.
+
+        A check that is run again gets the answer that it got at first.
+        """
+        return self._session.run(lambda cursor: _since(cursor, as_of, source))
+
+    def flags(self, as_of: datetime) -> dict[str, Any] | None:
+        """The feature flags that the check of exactly this instant was made with, if it was made before."""
+
+        def read(cursor: Any) -> dict[str, Any] | None:
+            rows = fetch(cursor, "SELECT flags FROM checks WHERE as_of = %s", (naive(as_of),))
+            return json.loads(rows[0]["flags"]) if rows and rows[0]["flags"] else None
+
+        return self._session.run(read)
+
+    def sightings(self) -> dict[str, datetime]:
+        """When each kind of log line was last seen, by name."""
+        return self._session.run(_sightings)
+
+    def memory(self, as_of: datetime) -> Memory:
+        """What earlier checks have seen, as the evaluation wants it."""
+
+        def read(cursor: Any) -> Memory:
+            back = naive(as_of - LOOK_BACK)
+            history = fetch(
+                cursor,
+                "SELECT as_of, flags FROM checks WHERE flags IS NOT NULL AND as_of < %s AND as_of >="
+                " COALESCE((SELECT MAX(as_of) FROM checks WHERE flags IS NOT NULL AND as_of < %s), %s)"
+                " ORDER BY as_of",
+                (naive(as_of), back, back),
+            )
+            return Memory(
+                sightings=_sightings(cursor),
+                measured=_measured(cursor),
+                flags=[(aware(row["as_of"]), json.loads(row["flags"])) for row in history],
+            )
+
+        return self._session.run(read)
+
+    def watermarks(self, as_of: datetime) -> list[tuple[datetime, dict[str, int]]]:
+        """The highest ids that the checks of the last days saw (``watermark`` among the database's facts), oldest first."""
+
+        def read(cursor: Any) -> list[tuple[datetime, dict[str, int]]]:
+            rows = fetch(
+                cursor,
+                "SELECT as_of, JSON_EXTRACT(facts, '$.mysql.watermark') AS watermark FROM checks"
+                " WHERE as_of >= %s AND as_of < %s ORDER BY as_of",
+                (naive(as_of - LOOK_BACK), naive(as_of)),
+            )
+            return [(aware(row["as_of"]), json.loads(row["watermark"])) for row in rows if row["watermark"]]
+
+        return self._session.run(read)
+
+    def newest_finished(self) -> datetime | None:
+        """The ``as_of`` of the newest finished check."""
+        return self._session.run(_newest_finished)
+
+    # --- what a check writes ----------------------------------------------------------------------------------
+
+    def save_check(
+        self,
+        *,
+        as_of: datetime,
+        dag_run_id: str,
+        verdicts: Sequence[Verdict],
+        state: State,
+        flags: Mapping[str, Any] | None,
+        facts: Mapping[str, Mapping[str, Any]],
+        sources: Collection[str],
+    ) -> None:
+        """Write what was measured, in place of what an earlier run of the same check wrote.
+
+        :param flags: the feature flags; empty or None when they are not known.
+        :param facts: by source; the log's ``sightings`` are remembered, only later ones than those known count.
+        :param sources: the sources that were measured.
+        """
+        seen = {name: utc(at) for name, at in facts.get("log", {}).get("sightings", {}).items()}
+        seen.update({MEASURED + v.metric: as_of for v in verdicts if v.sample.value is not None})
+
+        def write(cursor: Any) -> None:
+            starts = {source: _since(cursor, as_of, source) for source in sources}
+            cursor.execute(
+                "INSERT INTO checks (as_of, dag_run_id, state, flags, sources, facts) VALUES (%s, %s, %s, %s, %s, %s)"
+                " ON DUPLICATE KEY UPDATE dag_run_id = VALUES(dag_run_id), state = VALUES(state),"
+                " flags = VALUES(flags), sources = VALUES(sources), facts = VALUES(facts)",
+                (
+                    naive(as_of),
+                    dag_run_id,
+                    str(state),
+                    to_json(dict(flags)) if flags else None,
+                    to_json({source: start and start.isoformat() for source, start in starts.items()}),
+                    to_json(facts),
+                ),
+            )
+            cursor.execute("DELETE FROM samples WHERE as_of = %s", (naive(as_of),))
+            cursor.executemany(
+                f"INSERT INTO samples (as_of, {', '.join(_SAMPLE)}) VALUES ({_marks(1 + len(_SAMPLE))})",  # noqa: S608
+                [(naive(as_of), *_sample_row(v)) for v in verdicts],
+            )
+            cursor.executemany(
+                "INSERT INTO sightings (name, last_seen) VALUES (%s, %s)"
+                " ON DUPLICATE KEY UPDATE last_seen = GREATEST(last_seen, VALUES(last_seen))",
+                [(name, naive(at)) for name, at in sorted(seen.items())],
+            )
+
+        self._session.run(write)
+
+    def decide(
+        self, as_of: datetime, ruling: Callable[[Standing], Ruling], settings: Settings, finished_at: datetime
+    ) -> list[Decision]:
+        """Let ``ruling`` decide about what stands, and commit alerts, messages and ``finished_at`` together.
+
+        Nobody else decides meanwhile, and ``ruling`` is called again when the transaction has to be repeated. A check that
+        is older than the newest finished one is only marked as finished; ``ruling`` is not asked.
+
+        :param ruling: pure; gives decisions, and messages that name their alert by rule and company.
+        :param finished_at: the present time.
+        :return: the decisions; the alerts in ``after`` carry their ids.
+        """
+
+        def write(cursor: Any) -> list[Decision]:
+            newest = _newest_finished(cursor)
+            if newest is not None and as_of < newest:
+                _finish(cursor, as_of, finished_at, counted=False)
+                return []
+            standing = _standing(cursor, as_of, settings)
+            decisions, notifications = ruling(standing)
+            stored = [replace(d, after=_save_alert(cursor, d.after)) if d.after else d for d in decisions]
+            ids = {alert.key: alert.id for d in stored for alert in (d.before, d.after) if alert}
+            enqueue(cursor, notifications, ids, finished_at)
+            _finish(cursor, as_of, finished_at, counted=counts(as_of, standing.last_counted_at, settings))
+            return stored
+
+        return self._session.run(write, lock="decide")
+
+    def standing(self, as_of: datetime, settings: Settings) -> Standing:
+        """What the escalation remembers between checks."""
+        return self._session.run(lambda cursor: _standing(cursor, as_of, settings))
+
+    # --- what has been decided --------------------------------------------------------------------------------
+
+    def alerts(self, start: datetime, end: datetime) -> list[Alert]:
+        """The alerts that were open at some time in ``[start, end)``, by opening."""
+        return self._session.run(
+            lambda cursor: _alerts(
+                cursor,
+                "WHERE opened_at < %s AND (resolved_at IS NULL OR resolved_at >= %s)",
+                (naive(end), naive(start)),
+            )
+        )
+
+    def checks(self, start: datetime, end: datetime) -> list[Check]:
+        """The checks with an ``as_of`` in ``[start, end)``, oldest first."""
+
+        def read(cursor: Any) -> list[Check]:
+            rows = fetch(
+                cursor,
+                "SELECT as_of, dag_run_id, state, finished_at, counted, flags, facts FROM checks"
+                " WHERE as_of >= %s AND as_of < %s ORDER BY as_of",
+                (naive(start), naive(end)),
+            )
+            return [_check(row) for row in rows]
+
+        return self._session.run(read)
+
+    def verdicts(self, as_of: datetime) -> list[Verdict]:
+        """What was measured and judged at one check."""
+
+        def read(cursor: Any) -> list[Verdict]:
+            rows = fetch(
+                cursor,
+                f"SELECT {', '.join(_SAMPLE)} FROM samples WHERE as_of = %s ORDER BY metric, company_id",  # noqa: S608
+                (naive(as_of),),
+            )
+            return [_verdict(row) for row in rows]
+
+        return self._session.run(read)
+
+
+_SAMPLE = (
+    *("metric", "company_id", "window_start", "window_end", "value", "numerator", "denominator"),
+    *("state", "severity", "reason", "loss", "certain", "level_cap", "muted", "detail"),
+)
+
+
+def _sample_row(verdict: Verdict) -> tuple[Any, ...]:
+    """The values of :data:`_SAMPLE`, in its order."""
+    sample = verdict.sample
+    return (
+        sample.metric,
+        sample.company_id,
+        naive(sample.window.start),
+        naive(sample.window.end),
+        sample.value,
+        sample.numerator,
+        sample.denominator,
+        str(verdict.state),
+        verdict.severity and str(verdict.severity),
+        verdict.reason,
+        sample.loss and str(sample.loss),
+        verdict.certain,
+        verdict.level_cap,
+        verdict.muted,
+        to_json({**sample.detail, "threshold": verdict.threshold}),
+    )
+
+
+def _verdict(row: Mapping[str, Any]) -> Verdict:
+    detail = json.loads(row["detail"])
+    sample = Sample(
+        metric=row["metric"],
+        window=Window(aware(row["window_start"]), aware(row["window_end"])),
+        company_id=row["company_id"],
+        value=row["value"],
+        numerator=row["numerator"],
+        denominator=row["denominator"],
+        detail=detail,
+        loss=Loss(row["loss"]) if row["loss"] else None,
+        reason=row["reason"] if row["loss"] else "",
+    )
+    return Verdict(
+        sample=sample,
+        state=State(row["state"]),
+        severity=Severity(row["severity"]) if row["severity"] else None,
+        reason=row["reason"],
+        threshold=detail["threshold"],
+        certain=bool(row["certain"]),
+        level_cap=row["level_cap"],
+        muted=row["muted"],
+    )
+
+
+def _check(row: Mapping[str, Any]) -> Check:
+    return Check(
+        as_of=aware(row["as_of"]),
+        dag_run_id=row["dag_run_id"],
+        state=State(row["state"]),
+        flags=json.loads(row["flags"]) if row["flags"] else None,
+        facts=json.loads(row["facts"]),
+        finished_at=aware(row["finished_at"]) if row["finished_at"] else None,
+        counted=bool(row["counted"]),
+    )
+
+
+def _since(cursor: Any, as_of: datetime, source: str) -> datetime | None:
+    # What the check itself was given at first; a check that was backfilled before it since then changes nothing.
+    (kept,) = fetch(
+        cursor, "SELECT (SELECT sources FROM checks WHERE as_of = %s) AS sources", (naive(as_of),)
+    )
+    starts = json.loads(kept["sources"]) if kept["sources"] else {}
+    if source in starts:
+        return utc(starts[source]) if starts[source] else None
+    rows = fetch(
+        cursor,
+        "SELECT as_of FROM checks WHERE as_of < %s AND finished_at IS NOT NULL"
+        " AND JSON_CONTAINS_PATH(sources, 'one', %s) ORDER BY as_of DESC LIMIT 1",
+        (naive(as_of), f"$.{source}"),
+    )
+    return aware(rows[0]["as_of"]) if rows else None
+
+
+def _sightings(cursor: Any) -> dict[str, datetime]:
+    rows = fetch(cursor, "SELECT name, last_seen FROM sightings")
+    return {row["name"]: aware(row["last_seen"]) for row in rows if not row["name"].startswith(MEASURED)}
+
+
+def _measured(cursor: Any) -> frozenset[str]:
+    rows = fetch(cursor, "SELECT name FROM sightings WHERE name LIKE %s", (f"{MEASURED}%",))
+    return frozenset(row["name"].removeprefix(MEASURED) for row in rows)
+
+
+def _newest_finished(cursor: Any) -> datetime | None:
+    (row,) = fetch(cursor, "SELECT MAX(as_of) AS as_of FROM checks WHERE finished_at IS NOT NULL")
+    return aware(row["as_of"]) if row["as_of"] else None
+
+
+def _finish(cursor: Any, as_of: datetime, finished_at: datetime, *, counted: bool) -> None:
+    cursor.execute(
+        "UPDATE checks SET finished_at = %s, counted = counted OR %s WHERE as_of = %s",
+        (naive(finished_at), counted, naive(as_of)),
+    )
+
+
+def _standing(cursor: Any, as_of: datetime, settings: Settings) -> Standing:
+    (row,) = fetch(
+        cursor, "SELECT MAX(as_of) AS as_of FROM checks WHERE counted AND as_of <= %s", (naive(as_of),)
+    )
+    return Standing(
+        open_alerts=_alerts(cursor, "WHERE is_open = 1"),
+        last_counted_at=aware(row["as_of"]) if row["as_of"] else None,
+        streaks=_streaks(cursor, as_of, settings),
+    )
+
+
+def _streaks(cursor: Any, as_of: datetime, settings: Settings) -> dict[AlertKey, int]:
+    """Bad counted checks in a row before this one; those without evidence are passed over."""
+    rules = {**settings.metrics, **settings.log_rules}
+    needed = {key: rule.for_checks or settings.escalation.for_checks for key, rule in rules.items()}
+    patient = [key for key, checks in needed.items() if checks > 1]
+    if not patient:
+        return {}
+    rows = fetch(
+        cursor,
+        "SELECT s.metric, s.company_id, s.state FROM samples AS s JOIN checks AS c ON c.as_of = s.as_of"  # noqa: S608
+        f" WHERE c.counted AND c.as_of < %s AND c.as_of >= %s AND s.metric IN ({_marks(len(patient))})"
+        " ORDER BY c.as_of DESC",
+        (naive(as_of), naive(as_of - LOOK_BACK), *patient),
+    )
+    streaks: dict[AlertKey, int] = {}
+    over: set[AlertKey] = set()
+    for row in rows:
+        key, state = (row["metric"], row["company_id"]), State(row["state"])
+        if state.good:
+            over.add(key)
+        elif state.bad and key not in over:
+            streaks[key] = streaks.get(key, 0) + 1
+    return streaks
+
+
+_ALERT = tuple(f.name for f in fields(Alert) if f.name != "id")
+_TIMES = frozenset(n for n in _ALERT if n.endswith(("_at", "_until")))
+_LISTS = frozenset({"subjects", "acknowledgers"})
+
+
+def _alerts(cursor: Any, where: str, parameters: tuple[Any, ...] = ()) -> list[Alert]:
+    rows = fetch(cursor, f"SELECT id, {', '.join(_ALERT)} FROM alerts {where} ORDER BY id", parameters)  # noqa: S608
+    return [_alert(row) for row in rows]
+
+
+def _alert(row: dict[str, Any]) -> Alert:
+    for name in _TIMES:
+        row[name] = aware(row[name]) if row[name] else None
+    for name in _LISTS:
+        row[name] = tuple(json.loads(row[name]))
+    return Alert(**{**row, "severity": Severity(row["severity"]), "state": AlertState(row["state"])})
+
+
+def _save_alert(cursor: Any, alert: Alert) -> Alert:
+    """Write an alert, new or known; where its thread is, only the delivery may say."""
+    values: dict[str, Any] = {}
+    for name in _ALERT:
+        value = getattr(alert, name)
+        values[name] = naive(value) if name in _TIMES else to_json(value) if name in _LISTS else value
+    values["severity"], values["state"] = str(alert.severity), str(alert.state)
+    if alert.id is None:
+        cursor.execute(
+            f"INSERT INTO alerts ({', '.join(values)}) VALUES ({_marks(len(values))})",  # noqa: S608
+            tuple(values.values()),
+        )
+        return replace(alert, id=cursor.lastrowid)
+    del values["slack_channel"], values["slack_ts"]
+    assignments = ", ".join(f"{name} = %s" for name in values)
+    cursor.execute(f"UPDATE alerts SET {assignments} WHERE id = %s", (*values.values(), alert.id))  # noqa: S608
+    return alert
+
+
+def _marks(count: int) -> str:
+    return ", ".join(["%s"] * count)
