@@ -60,11 +60,8 @@ def phases_created(appointment: Appointment, duration_ms: float, world: World) -
     """The observer's success line; only the guide's has the duration."""
     if world == "guide":
         rounded = round(duration_ms, 2)
-        context = {
-            "appointment_id": appointment.id,
-            "phases_count": len(appointment.phases),
-            "duration_ms": rounded,
-        }
+        context: dict[str, Any] = {"appointment_id": appointment.id, "phases_count": len(appointment.phases)}
+        context["duration_ms"] = rounded
         message = f"AppointmentPhaseObserver: Phases created {_json(context)} "
         return LogRecord(appointment.created_at, "INFO", message, "phases_created", duration_ms=rounded)
     context = {

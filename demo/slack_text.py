@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from demo.slack.mrkdwn import EMOJI, plain, to_text
-from demo.slack.workspace import Message, Workspace
+from demo.slack.workspace import Message, Workspace, readers_names
 
 _ZONE = ZoneInfo("Europe/Berlin")
 
@@ -27,9 +27,7 @@ def render_thread(
 
 
 def _default_names() -> dict[str, str]:
-    fresh = Workspace()
-    people = {entry["id"]: entry["real_name"] for entry in fresh.users.values()}
-    return people | {entry["id"]: entry["name"] for entry in fresh.channels.values()} | fresh.usergroups
+    return readers_names(Workspace())
 
 
 def _message(message: Message, names: Mapping[str, str], width: int) -> Iterator[str]:

@@ -39,7 +39,7 @@ class Trouble:
 
 @dataclass(frozen=True)
 class Surge:
-    """So many bookings with processing time an hour, evenly spread, in place of the usual ones."""
+    """So many bookings with processing time (or look-ups) an hour, evenly spread, in place of the usual ones."""
 
     start: datetime
     end: datetime
@@ -65,6 +65,7 @@ class Plan:
     world: World = "guide"
     flags: Flags = field(default_factory=Flags)
     surges: tuple[Surge, ...] = ()
+    request_surges: tuple[Surge, ...] = ()
     phase_failures: tuple[Trouble, ...] = ()
     sync_failures: tuple[Trouble, ...] = ()
     slow_phases: tuple[Trouble, ...] = ()
@@ -126,25 +127,13 @@ class _Generator:
     def _book(self, day: date, growth: float) -> None:
         rng = self._random(day, "split")
         popularity = [service.popularity for service in self._split]
-        for at in self._moments(rng, day, growth):
+        for at in _with_surges(_moments(rng, day, int(_SPLIT_A_DAY * growth)), day, self._plan.surges):
             outer = self._place(rng, rng.choices(self._split, popularity)[0], at)
             if rng.random() < 0.3:
                 self._book_inside(rng, outer)
         rng = self._random(day, "simple")
         for at in _moments(rng, day, _OTHERS_A_DAY):
             self._place(rng, rng.choice(self._simple), at)
-
-    def _moments(self, rng: Random, day: date, growth: float) -> list[datetime]:
-        """When bookings with processing time are made: by the usual hours, evenly while a surge lasts."""
-        surges = self._plan.surges
-        usual = _moments(rng, day, int(_SPLIT_A_DAY * growth))
-        found = [at for at in usual if not any(surge.start <= at < surge.end for surge in surges)]
-        for surge in surges:
-            spacing = timedelta(hours=1) / surge.per_hour
-            number = int((surge.end - surge.start) / spacing)
-            even = (surge.start + index * spacing for index in range(number))
-            found += [at.replace(microsecond=0) for at in even if at.astimezone(BERLIN).date() == day]
-        return found
 
     def _place(self, rng: Random, service: Service, at: datetime) -> Appointment:
         """Put a booking into the calendar of somebody who is free; after some tries it is overbooked."""
@@ -232,7 +221,8 @@ class _Generator:
 
     def _look_up(self, day: date, growth: float) -> None:
         rng = self._random(day, "availability")
-        for at in _moments(rng, day, int(self._plan.requests_a_day * growth)):
+        usual = _moments(rng, day, int(self._plan.requests_a_day * growth))
+        for at in _with_surges(usual, day, self._plan.request_surges):
             service, week, hit = (
                 rng.choice(self._split),
                 day + timedelta(days=rng.randrange(7)),
@@ -268,6 +258,16 @@ def _moments(rng: Random, day: date, count: int) -> list[datetime]:
     midnight = datetime.combine(day, time(), BERLIN).astimezone(UTC)
     hours = rng.choices(range(24), _HOURS, k=count)
     return [midnight + timedelta(hours=hour, seconds=rng.randrange(3600)) for hour in hours]
+
+
+def _with_surges(usual: list[datetime], day: date, surges: tuple[Surge, ...]) -> list[datetime]:
+    """The usual instants of a day, but evenly spaced ones while a surge lasts."""
+    found = [at for at in usual if not any(surge.start <= at < surge.end for surge in surges)]
+    for surge in surges:
+        spacing = timedelta(hours=1) / surge.per_hour
+        even = (surge.start + index * spacing for index in range(int((surge.end - surge.start) / spacing)))
+        found += [at.replace(microsecond=0) for at in even if at.astimezone(BERLIN).date() == day]
+    return found
 
 
 def _parts(service: Service) -> Iterator[tuple[str, int, int, bool]]:

@@ -245,15 +245,13 @@ def _replies(call: Call) -> Answer:
     message = call.workspace.find(channel["id"], call.required("ts"))
     if message is None:
         raise SlackError("thread_not_found")
-    root, *replies = call.workspace.thread(channel["id"], message.get("thread_ts", message["ts"]))
+    root, *replies = call.workspace.thread(channel["id"], str(message.get("thread_ts", message["ts"])))
     return _page(call, channel["id"], [root, *_between(call, replies)])
 
 
 def _between(call: Call, messages: list[Message]) -> list[Message]:
-    oldest, latest = (
-        str(call.arguments.get("oldest") or "0"),
-        str(call.arguments.get("latest") or "9999999999"),
-    )
+    oldest = str(call.arguments.get("oldest") or "0")
+    latest = str(call.arguments.get("latest") or "9999999999")
     try:
         low, high = float(oldest), float(latest)
     except ValueError:

@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
 from demo.slack.mrkdwn import EMOJI, plain, to_html
-from demo.slack.workspace import Message, Workspace
+from demo.slack.workspace import Message, Workspace, readers_names
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
@@ -49,13 +49,6 @@ def render(workspace: Workspace, channel: str = "", thread: str = "") -> str:
     )
 
 
-def readers_names(workspace: Workspace) -> dict[str, str]:
-    """What a reader sees for an id: people's and bots' names, groups' handles, channels' names."""
-    people = {entry["id"]: entry["real_name"] for entry in workspace.users.values()}
-    channels = {entry["id"]: entry["name"] for entry in workspace.channels.values()}
-    return people | channels | workspace.usergroups
-
-
 def _channel(workspace: Workspace, identifier: str, thread: str) -> dict[str, Any]:
     """A channel with its threads by day; with `thread`, that thread only."""
     messages = workspace.in_channel(identifier)
@@ -65,7 +58,9 @@ def _channel(workspace: Workspace, identifier: str, thread: str) -> dict[str, An
         if (message["ts"] == thread)
         or (not thread and (message.get("thread_ts", message["ts"]) == message["ts"]))
     ]
-    threads = [{"root": root, "replies": workspace.thread(identifier, root["ts"])[1:]} for root in roots]
+    threads: list[dict[str, Any]] = [
+        {"root": root, "replies": workspace.thread(identifier, root["ts"])[1:]} for root in roots
+    ]
     days = [
         {"day": day, "threads": list(entries)}
         for day, entries in groupby(threads, key=lambda entry: f"{_local(entry['root']['ts']):%A, %-d %B}")

@@ -187,3 +187,10 @@ class Workspace:
         entry["count"] = len(entry["users"])
         self.save()
         return True
+
+
+def readers_names(workspace: Workspace) -> dict[str, str]:
+    """What a reader sees for an id: people's and bots' names, groups' handles, channels' names."""
+    people = {entry["id"]: entry["real_name"] for entry in workspace.users.values()}
+    channels = {entry["id"]: entry["name"] for entry in workspace.channels.values()}
+    return {**people, **channels, **workspace.usergroups}
