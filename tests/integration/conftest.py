@@ -1,27 +1,50 @@
 # SPDX-License-Identifier: MIT
-"""The stand-in Slack for whole checks; the servers are in the conftest above."""
+"""What whole checks need around them: the stand-in application and the stand-in Slack, both real processes.
+
+The servers below them are in the conftest above.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from demo.application import Application
+from demo.services import MariaDB, Redis
+from demo.slack import ON_CALL_GROUP, StandInSlack
+
 
 @pytest.fixture(scope="session")
-def slack_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """The stand-in Slack as a process, for the whole run; tests ask for `slack`."""
-    from demo.slack import StandInSlack
-
+def slack_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandInSlack]:
+    """The stand-in Slack for the whole run; tests ask for `slack`."""
     with StandInSlack(tmp_path_factory.mktemp("slack")) as server:
         yield server
 
 
 @pytest.fixture
-def slack(slack_server: Any) -> Any:
+def slack(slack_server: StandInSlack) -> StandInSlack:
     """The stand-in Slack without messages and faults, running even if the test before ended it."""
     if slack_server.pid is None:
         slack_server.start()
     slack_server.reset()
     return slack_server
+
+
+@pytest.fixture
+def application(mariadb: MariaDB, redis_server: Redis, tmp_path: Path) -> Application:
+    """The stand-in application, with files of this test's own; its `build` makes both schemas anew."""
+    return Application(mariadb, redis_server, tmp_path / "app")
+
+
+@pytest.fixture
+def watch(slack: StandInSlack, monkeypatch: pytest.MonkeyPatch) -> Callable[[Application], None]:
+    """Point Airflow's connections and our settings at an application that has been built, and at the stand-in Slack."""
+
+    def point(application: Application) -> None:
+        variables = application.environment(slack.connection(), slack.channels, ON_CALL_GROUP)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+
+    return point
