@@ -51,7 +51,7 @@ test-rules: $(DEV)  ## test alert rules: the shipped ones, or your own (FILE=rul
 
 .PHONY: test
 test: $(DEV)  ## every test
-	@$(PY) -m pytest
+	@$(PY) -m pytest -n 2 --dist loadfile
 
 .PHONY: test-unit test-sql test-dags test-integration
 test-unit: $(DEV)  ## the tests that need no server and no network
