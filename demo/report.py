@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: MIT
+"""What a newcomer sees of a demo: the table of a check, the threads in Slack, and whether all is as expected.
+
+Everything is read from where it was written: the store's tables, and Slack.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from MySQLdb.cursors import DictCursor
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from demo.account import BERLIN, Account
+from demo.application import Server
+from demo.scenarios import Expected
+from demo.slack.workspace import CHANNELS, Message
+from demo.slack_text import render_thread
+
+_COLOURS = {
+    "ok": "green",
+    "degraded": "yellow",
+    "alert": "bold dark_orange",
+    "critical": "bold red",
+    "unknown": "bold magenta",
+    "insufficient_data": "dim",
+    "firing": "bold red",
+    "acknowledged": "yellow",
+    "resolved": "green",
+}
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What the monitor keeps of one check (for all companies), and its alerts and messages so far."""
+
+    check: Mapping[str, Any]
+    samples: Mapping[str, Mapping[str, Any]]
+    alerts: Sequence[Mapping[str, Any]]
+    notifications: Sequence[Mapping[str, Any]]
+
+
+def read_store(server: Server, schema: str, as_of: datetime) -> Kept | None:
+    """The store's rows on the check at `as_of`; None when there is no such check."""
+    instant = as_of.astimezone(UTC).replace(tzinfo=None)
+    with closing(server.root(schema)) as connection, connection.cursor(DictCursor) as cursor:
+
+        def rows(statement: str, *values: object) -> list[dict[str, Any]]:
+            cursor.execute(statement, values)
+            return list(cursor.fetchall())
+
+        checks = rows("SELECT as_of, state, finished_at FROM checks WHERE as_of = %s", instant)
+        samples = rows("SELECT * FROM samples WHERE as_of = %s AND company_id = 0", instant)
+        alerts = rows(
+            "SELECT id, rule, severity, level, state, opened_at, resolved_at FROM alerts ORDER BY id"
+        )
+        sent = rows("SELECT alert_id, kind, delivered_at, last_error FROM notifications ORDER BY id")
+    return Kept(checks[0], {row["metric"]: row for row in samples}, alerts, sent) if checks else None
+
+
+def check_table(kept: Kept, order: Sequence[str], units: Mapping[str, str]) -> RenderableType:
+    """The metrics and rules of a check: value, window, threshold, state, and why."""
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for heading, ratio in (
+        ("metric or rule", 0),
+        ("value", 0),
+        ("window", 0),
+        ("threshold", 2),
+        ("state", 0),
+    ):
+        table.add_column(heading, justify="right" if heading == "value" else "left", ratio=ratio or None)
+    reasons = []
+    listed = sorted(kept.samples, key=lambda name: order.index(name) if name in order else len(order))
+    for name in listed:
+        sample = kept.samples[name]
+        threshold = str(json.loads(sample["detail"]).get("threshold", ""))
+        state = Text(sample["state"].replace("_", " "), style=_COLOURS.get(sample["state"], ""))
+        table.add_row(name, _value(sample["value"], units.get(name, "")), _window(sample), threshold, state)
+        if sample["reason"] and sample["state"] != "ok":
+            reasons.append(Text.assemble((f"{name}: ", "bold"), sample["reason"]))
+    return Group(table, *([Text("")] if reasons else []), *reasons)
+
+
+def check_line(kept: Kept) -> Text:
+    """One line on a check of many: its time, its state, and what is not well."""
+    local = kept.check["as_of"].replace(tzinfo=UTC).astimezone(BERLIN)
+    state = kept.check["state"]
+    line = Text.assemble(f"{local:%a %H:%M}  ", (f"{state:<18}", _COLOURS.get(state, "")))
+    for name, sample in kept.samples.items():
+        if sample["state"] in ("alert", "critical", "unknown"):
+            value = "" if sample["value"] is None else f" {sample['value']:.4g}"
+            line.append(f"{name}{value}  ", style=_COLOURS[sample["state"]].removeprefix("bold "))
+    return line
+
+
+def alert_lines(kept: Kept) -> Iterator[Text]:
+    """A line an alert: rule, severity, level, state and since when."""
+    for alert in kept.alerts:
+        opened = alert["opened_at"].replace(tzinfo=UTC).astimezone(BERLIN)
+        yield Text.assemble(
+            (f"{alert['state']:<14}", _COLOURS.get(alert["state"], "")),
+            f"{alert['rule']}  {alert['severity']}, level {alert['level']}, opened {opened:%H:%M}",
+        )
+
+
+def threads(messages: Sequence[Message], width: int) -> Iterator[RenderableType]:
+    """The threads as a reader sees them, a panel each; a broadcast is shown in its thread."""
+    names = {identifier: name for name, identifier in CHANNELS.items()}
+    for root in messages:
+        if root.get("thread_ts", root["ts"]) != root["ts"]:
+            continue
+        channel = root["channel"]
+        thread = [
+            m for m in messages if m["channel"] == channel and root["ts"] in (m["ts"], m.get("thread_ts"))
+        ]
+        text = render_thread(thread, width=min(width - 4, 110))
+        title = f"Slack: channel for {names.get(channel, channel)}"
+        yield Panel(Text(text), title=title, title_align="left", border_style="blue", padding=(0, 1))
+
+
+def differences(kept: Kept, expected: Expected, account: Account) -> Iterator[tuple[str, bool]]:
+    """Each expectation as a sentence, and whether it holds."""
+    for name, state in expected.states.items():
+        found = kept.samples.get(name, {}).get("state", "not measured")
+        yield f"{name} is {state}" + ("" if found == state else f", but it is {found}"), found == state
+    for name, bound in expected.below.items():
+        value = kept.samples.get(name, {}).get("value")
+        yield f"{name} is below {bound:g}: {_value(value, '')}", value is not None and value < bound
+    for wanted, word, found in (
+        (expected.opened, "opened", {alert["rule"] for alert in kept.alerts}),
+        (expected.resolved, "resolved", {a["rule"] for a in kept.alerts if a["state"] == "resolved"}),
+    ):
+        sentence = f"alerts {word}: {', '.join(sorted(wanted)) or 'none'}"
+        yield (
+            sentence + ("" if found == wanted else f", but it was {sorted(found) or 'none'}"),
+            found == wanted,
+        )
+    owed = [row for row in kept.notifications if row["delivered_at"] is None]
+    yield "every message was delivered" + (f", but {len(owed)} were not" if owed else ""), not owed
+    for sentence, holds in expected.account.items():
+        yield sentence, holds(account)
+
+
+def _value(value: float | None, unit: str) -> str:
+    if value is None:
+        return "–"
+    shown = f"{value:,.0f}" if value == int(value) else f"{value:,.2f}"
+    return f"{shown} {unit}".rstrip()
+
+
+def _window(sample: Mapping[str, Any]) -> str:
+    start, end = (
+        sample[name].replace(tzinfo=UTC).astimezone(BERLIN) for name in ("window_start", "window_end")
+    )
+    if start == end:
+        return f"at {end:%H:%M}"
+    return (
+        f"{start:%a %H:%M} – {end:%H:%M}"
+        if start.date() == end.date()
+        else f"{start:%a %d.%m. %H:%M} – {end:%a %H:%M}"
+    )

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: MIT
+"""`python -m demo.run SCENARIO`: a stand-in world, the hourly check in real Airflow, and what it told Slack.
+
+Ends with 0 when everything came out as the scenario expects, with 1 when not. Airflow's own words are in
+.demo/airflow.log.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from types import FrameType
+
+from rich.console import Console
+from rich.text import Text
+
+from demo import report, stage
+from demo.account import BERLIN, Account
+from demo.airflow_runs import AirflowRuns
+from demo.processes import ServiceError
+from demo.scenarios import DEFAULT, SCENARIOS, Check, Scenario, Stage, prepare
+from demo.standalone import Standalone
+from demo.traffic import generate
+
+
+def main() -> int:
+    """Run the scenario of the command line."""
+    signal.signal(signal.SIGTERM, _end)
+    arguments = _arguments()
+    # Without a terminal, wide enough for the table.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 150)
+    try:
+        with stage.only_one(), stage.services(keep=arguments.keep) as services:
+            demo = Demo(console, services, arguments.scenario)
+            good = demo.run()
+            if arguments.keep:
+                stage.write_environment(services)
+                console.print(
+                    f"The servers stay: `. {stage.ENVIRONMENT.relative_to(stage.PROJECT)}` in a shell"
+                )
+                console.print("points Airflow's commands at them; the next demo or `make clean` ends them.")
+            if arguments.up:
+                Standalone(console, services, demo.account).run()
+            return 0 if good else 1
+    except ServiceError as error:
+        console.print(Text(str(error), style="red"))
+        return 1
+    except KeyboardInterrupt:
+        console.print("Ended.")
+        return 130
+
+
+class Demo:
+    """One scenario from empty schemas to the comparison with what was expected."""
+
+    account: Account
+
+    def __init__(self, console: Console, services: stage.Services, name: str) -> None:
+        self._console = console
+        self._services = services
+        self._name = name
+
+    def run(self) -> bool:
+        """Make the data, run the checks, show them; True when all came out as expected."""
+        scenario = prepare(self._name, datetime.now(UTC))
+        self._console.print(Text.assemble((self._name, "bold"), f"  {SCENARIOS[self._name].__doc__}"))
+        with self._timed("A booking application, 30 days old: MariaDB, Redis, a Laravel log"):
+            self.account = generate(scenario.plan)
+            self._services.application.build(self.account)
+        runs = AirflowRuns(stage.environment(self._services), stage.AIRFLOW_LOG)
+        with self._timed("Airflow"):
+            runs.load()
+        self._console.print()
+        services = self._services
+        play = Stage(services.application, self.account, services.redis, services.slack, services.mariadb)
+        kept = [self._check(check, runs, play, several=len(scenario.checks) > 1) for check in scenario.checks]
+        self._show(kept[-1])
+        return self._compare(scenario, kept[-1], play)
+
+    def _check(self, check: Check, runs: AirflowRuns, play: Stage, *, several: bool) -> report.Kept:
+        """Let happen what happens before a check, run it, and read what it kept."""
+        for step in check.steps:
+            step.act(play)
+            self._console.print(f"             {step.text}", style="cyan")
+        if play.redis.pid is not None:
+            play.application.warm_cache(play.account)
+        if play.slack is not None:
+            # Messages bear the time of the check that they are about.
+            play.slack.set_clock(check.at.timestamp() + 20)
+        states = runs.check(check.at)
+        kept = report.read_store(self._services.mariadb, self._services.application.store, check.at)
+        broken = sorted(task for task, state in states.items() if state == "failed" and task != "verdict")
+        if kept is None or broken:
+            raise ServiceError(f"The check did not finish: {', '.join(broken)} failed.\n{runs.tail()}")
+        if several:
+            self._console.print(report.check_line(kept))
+        return kept
+
+    def _show(self, kept: report.Kept) -> None:
+        from processing_time.settings import load
+
+        settings = load()
+        units = {name: metric.unit for name, metric in settings.metrics.items()}
+        order = [*settings.metrics, *settings.log_rules]
+        at = kept.check["as_of"].replace(tzinfo=UTC).astimezone(BERLIN)
+        self._console.rule(f"The check at {at:%A %d %B, %H:%M} (Berlin): {kept.check['state']}", align="left")
+        self._console.print(report.check_table(kept, order, units))
+        self._console.print()
+        if self._services.slack is None:
+            sent = sum(1 for row in kept.notifications if row["delivered_at"] is not None)
+            self._console.print(f"The Slack of AIRFLOW_CONN_PROCESSING_TIME_SLACK was told: {sent} messages.")
+            return
+        shown = list(report.threads(self._services.slack.messages(), self._console.width))
+        for panel in shown or ["Slack was told nothing."]:
+            self._console.print(panel)
+
+    def _compare(self, scenario: Scenario, kept: report.Kept, play: Stage) -> bool:
+        good = True
+        for sentence, holds in report.differences(kept, scenario.expected, play.account):
+            good = good and holds
+            if not holds:
+                self._console.print(Text.assemble(("NOT as expected  ", "bold red"), sentence))
+        if good:
+            self._console.print(Text.assemble(("As expected", "bold green"), ": states, alerts, messages."))
+        return good
+
+    @contextmanager
+    def _timed(self, what: str) -> Iterator[None]:
+        """Say what is being done, and afterwards how long it took."""
+        start = time.monotonic()
+        with self._console.status(what):
+            yield
+        self._console.print(Text.assemble(what, (f"  {time.monotonic() - start:.1f} s", "dim")))
+
+
+def _arguments() -> argparse.Namespace:
+    listed = "\n".join(f"  {name:<16}{build.__doc__}" for name, build in SCENARIOS.items())
+    parser = argparse.ArgumentParser(
+        prog="python -m demo.run",
+        description="Run the hourly check on a stand-in application.",
+        epilog=f"scenarios:\n{listed}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("scenario", nargs="?", default=DEFAULT, choices=SCENARIOS, metavar="SCENARIO")
+    parser.add_argument("--keep", action="store_true", help="let the servers run on, for a look at them")
+    parser.add_argument(
+        "--up", action="store_true", help="stay, with Airflow's own pages; Ctrl-C ends everything"
+    )
+    return parser.parse_args()
+
+
+def _end(_number: int, _frame: FrameType | None) -> None:
+    """SIGTERM ends a demo as Ctrl-C does: everything that it started goes with it."""
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

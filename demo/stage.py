@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: MIT
+"""The stage of a demo: its directory, its services, and the environment in which Airflow runs there."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shlex
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from demo.application import Application
+from demo.processes import ServiceError
+from demo.services import MariaDB, Redis
+from demo.slack import CHANNELS, ON_CALL_GROUP, StandInSlack
+
+PROJECT = Path(__file__).resolve().parents[1]
+DEMO = PROJECT / ".demo"
+AIRFLOW_LOG = DEMO / "airflow.log"
+ENVIRONMENT = DEMO / "environment.sh"
+_REAL_SLACK = "AIRFLOW_CONN_PROCESSING_TIME_SLACK"
+
+
+@dataclass(frozen=True)
+class Services:
+    """The running servers and the application on them. `slack` is None when the real Slack is told."""
+
+    mariadb: MariaDB
+    redis: Redis
+    slack: StandInSlack | None
+    application: Application
+
+    def stop(self) -> None:
+        """End them all."""
+        for service in (self.slack, self.redis, self.mariadb):
+            if service is not None:
+                service.stop()
+
+
+@contextmanager
+def only_one() -> Iterator[None]:
+    """Hold the demo directory; raises ServiceError when another demo has it."""
+    DEMO.mkdir(exist_ok=True)
+    with (DEMO / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ServiceError(
+                f"Another demo is running in {DEMO}: end it with Ctrl-C, then try again."
+            ) from None
+        yield
+
+
+@contextmanager
+def services(*, keep: bool) -> Iterator[Services]:
+    """Start the servers; end them afterwards, unless they are to be kept and nothing went wrong."""
+    with ExitStack() as running:
+        mariadb = running.enter_context(MariaDB(DEMO))
+        redis = running.enter_context(Redis(DEMO))
+        slack = None
+        if _REAL_SLACK not in os.environ:
+            slack = running.enter_context(StandInSlack(DEMO))
+            slack.reset()
+        yield Services(mariadb, redis, slack, Application(mariadb, redis, DEMO / "application"))
+        if keep:
+            running.pop_all()
+
+
+def environment(stage: Services) -> dict[str, str]:
+    """The whole environment for Airflow: the caller's without its Airflow, ours on top.
+
+    Settings of the monitor (`PROCESSING_TIME__…`) that the caller has set and the demo does not need are kept, so
+    that a threshold can be tried out.
+    """
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
+    return {**kept, **variables(stage)}
+
+
+def variables(stage: Services) -> dict[str, str]:
+    """What the demo sets."""
+    slack = stage.slack
+    connection = slack.connection() if slack else os.environ[_REAL_SLACK]
+    channels: Mapping[str, str] = CHANNELS if slack else {}
+    on_call = f"<!subteam^{ON_CALL_GROUP}>" if slack else None
+    home = DEMO / "airflow"
+    return {
+        **stage.application.environment(connection, channels, on_call),
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
+        "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
+        # A source that is down stays down here; nobody has to wait for it.
+        "PROCESSING_TIME__SCHEDULE__RETRY_DELAY": "1s",
+        "PYTHONPATH": os.pathsep.join((str(PROJECT / "plugins"), str(PROJECT))),
+    }
+
+
+def write_environment(stage: Services) -> None:
+    """Leave the variables in a file, for `. .demo/environment.sh` in a shell."""
+    lines = (f"export {name}={shlex.quote(value)}" for name, value in variables(stage).items())
+    ENVIRONMENT.touch(mode=0o600)
+    ENVIRONMENT.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: MIT
+"""A whole Airflow beside the stand-in application, until Ctrl-C: scheduler, API server, pages."""
+
+from __future__ import annotations
+
+import sys
+import time
+import urllib.error
+import urllib.request
+
+from rich.console import Console
+
+from demo import stage
+from demo.account import Account
+from demo.processes import ManagedProcess, free_port
+
+_WARM_EVERY = 20.0
+
+
+class Standalone:
+    """`airflow standalone` with its DAGs on, on free ports. Its log is .demo/standalone.log."""
+
+    def __init__(self, console: Console, services: stage.Services, account: Account) -> None:
+        self._console = console
+        self._services = services
+        self._account = account
+        self._process = ManagedProcess(stage.DEMO, "standalone")
+
+    def run(self) -> None:
+        """Start it, say where to look, and stay until it ends or Ctrl-C; every process of it is ended then."""
+        port = free_port()
+        url = f"http://127.0.0.1:{port}"
+        try:
+            with self._console.status("Airflow's scheduler and pages"):
+                self._process.start(
+                    [sys.executable, "-m", "airflow", "standalone"],
+                    ready=lambda: _answers(f"{url}/api/v2/version"),
+                    within=120,
+                    environment={**stage.environment(self._services), **_settings(port)},
+                )
+            self._console.print(f"Airflow   {url}")
+            if self._services.slack is not None:
+                self._console.print(f"Slack     {self._services.slack.page_url}")
+            self._console.print("Ctrl-C ends everything.")
+            while self._process.pid is not None:
+                # Availability entries live for a minute; a busy application makes them anew all the time.
+                if self._services.redis.pid is not None:
+                    self._services.application.warm_cache(self._account)
+                time.sleep(_WARM_EVERY)
+        finally:
+            self._process.stop()
+
+
+def _settings(port: int) -> dict[str, str]:
+    return {
+        "AIRFLOW__API__PORT": str(port),
+        "AIRFLOW__API__HOST": "127.0.0.1",
+        "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+        "AIRFLOW__CORE__PARALLELISM": "4",
+        "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
+        "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
+        "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
+    }
+
+
+def _answers(url: str) -> bool:
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with direct.open(url, timeout=2):
+            return True
+    except (urllib.error.URLError, ConnectionError, TimeoutError):
+        return False
