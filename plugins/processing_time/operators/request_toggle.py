@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
+from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
 from processing_time.operators import run
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class RequestToggleOperator(TriggerDagRunOperator):
+class RequestToggleOperator(BaseOperator):
     """Trigger the incident DAG for the first alert that reached level 3; skip when none did.
 
     A task of its own, because triggering ends the task that does it. The run id comes from the alert, so that a
@@ -24,7 +24,7 @@ class RequestToggleOperator(TriggerDagRunOperator):
     """
 
     def __init__(self, *, escalate_task_id: str = "escalate", **kwargs: Any) -> None:
-        super().__init__(trigger_dag_id="", skip_when_already_exists=True, **kwargs)
+        super().__init__(**kwargs)
         self.escalate_task_id = escalate_task_id
 
     def execute(self, context: Context) -> None:
@@ -32,15 +32,20 @@ class RequestToggleOperator(TriggerDagRunOperator):
 
         :raises AirflowSkipException: when nothing asks for it, or ``escalation.incident_dag`` is not set.
         """
-        escalated = context["ti"].xcom_pull(task_ids=self.escalate_task_id) or {}
-        toggles = escalated.get("toggles", [])
+        toggles = (context["ti"].xcom_pull(task_ids=self.escalate_task_id) or {}).get("toggles", [])
         dag_id = run.settings().escalation.incident_dag
         if not toggles:
             raise AirflowSkipException("no alert has reached level 3")
         if not dag_id:
             raise AirflowSkipException("level 3 is reached, but escalation.incident_dag is not set")
-        alert = toggles[0]
-        self.trigger_dag_id = dag_id
-        self.trigger_run_id = f"alert-{alert['alert_id']}-disable-feature"
-        self.conf = {"action": "disable_feature", "dry_run": False, "alert_id": alert["alert_id"]}
-        super().execute(context)
+        # Imported here: it would cost each parse of the DAG file a fifth of a second.
+        from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
+
+        alert_id = toggles[0]["alert_id"]
+        TriggerDagRunOperator(
+            task_id=self.task_id,
+            trigger_dag_id=dag_id,
+            trigger_run_id=f"alert-{alert_id}-disable-feature",
+            conf={"action": "disable_feature", "dry_run": False, "alert_id": alert_id},
+            skip_when_already_exists=True,
+        ).execute(context)
