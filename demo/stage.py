@@ -83,7 +83,7 @@ def variables(stage: Services) -> dict[str, str]:
     slack = stage.slack
     connection = slack.connection() if slack else os.environ[_REAL_SLACK]
     channels: Mapping[str, str] = CHANNELS if slack else {}
-    on_call = f"<!subteam^{ON_CALL_GROUP}>" if slack else None
+    on_call = ON_CALL_GROUP if slack else None
     home = DEMO / "airflow"
     return {
         **stage.application.environment(connection, channels, on_call),

@@ -71,64 +71,76 @@ EMOJI = {
 _FENCE = re.compile(r"```\n?(.*?)\n?```", re.DOTALL)
 _CODE = re.compile(r"`([^`\n]+)`")
 _CONTROL = re.compile(r"<((?:https?://|mailto:)[^<>|\s]+|[@#!][^<>|\s]+)(?:\|([^<>]*))?>")
-_HELD = re.compile("\ue000(\\d+)\ue001")
 _EDGE = r"(?<![\w{0}]){0}(?=\S)([^{0}\n]*?)(?<=\S){0}(?![\w{0}])"
-_STYLES = (("*", "b", re.compile(_EDGE.format(r"\*"))), ("_", "i", re.compile(_EDGE.format("_"))))
-_STRIKE = ("~", "s", re.compile(_EDGE.format("~")))
-_QUOTE = re.compile(r"^&gt; ?(.*)$", re.MULTILINE)
+_STYLES = {tag: re.compile(_EDGE.format(mark)) for tag, mark in (("b", r"\*"), ("i", "_"), ("s", "~"))}
+_QUOTE = re.compile(r"^(?:&gt;|>) ?(.*)$", re.MULTILINE)
 _EMOJI = re.compile(r":([a-z0-9_+-]+):")
 
 Names = Mapping[str, str]
 
 
-def to_html(text: str, names: Names) -> Markup:
-    """Mrkdwn as safe HTML; `names` maps ids of users, channels and groups to what a reader sees."""
-    held: list[str] = []
+class _Fragments:
+    """Parts that are finished, and stay out of what is done to the rest of the text."""
 
-    def hold(fragment: str) -> str:
-        held.append(fragment)
-        return f"\ue000{len(held) - 1}\ue001"
+    _mark = re.compile("\ue000(\\d+)\ue001")
+
+    def __init__(self) -> None:
+        self._kept: list[str] = []
+
+    def keep(self, pattern: re.Pattern[str], make: Callable[[re.Match[str]], str], text: str) -> str:
+        """Put a mark where `pattern` matches, and keep what `make` makes of it."""
+
+        def mark(match: re.Match[str]) -> str:
+            self._kept.append(make(match))
+            return f"\ue000{len(self._kept) - 1}\ue001"
+
+        return pattern.sub(mark, text)
+
+    def put_back(self, text: str) -> str:
+        """The text with the parts in the place of their marks, those inside of parts too."""
+        return self._mark.sub(lambda match: self.put_back(self._kept[int(match[1])]), text)
+
+
+def to_html(text: str, names: Names) -> Markup:
+    """Safe HTML; `names` maps ids of users, channels and groups to what a reader sees."""
 
     def control(match: re.Match[str]) -> str:
         target, label = match.groups()
         if target[0] in "@#!":
             loud = " loud" if target in ("!here", "!channel", "!everyone") else ""
-            return hold(f'<span class="mention{loud}">{html.escape(_mention(target, label, names))}</span>')
-        shown = _escaped(label or target)
-        return hold(f'<a href="{html.escape(_decoded(target))}" rel="noreferrer">{_emojis(shown)}</a>')
+            return f'<span class="mention{loud}">{_escaped(_mention(target, label, names))}</span>'
+        return f'<a href="{_escaped(target)}" rel="noreferrer">{_emojis(_escaped(label or target))}</a>'
 
-    text = text.replace("\ue000", "").replace("\ue001", "")
-    text = _FENCE.sub(lambda match: hold(f"<pre>{_escaped(match[1])}</pre>"), text)
-    text = _CODE.sub(lambda match: hold(f"<code>{_escaped(match[1])}</code>"), text)
-    text = _escaped(_CONTROL.sub(control, text))
-    for _, tag, pattern in (*_STYLES, _STRIKE):
+    fragments = _Fragments()
+    text = _without_marks(text)
+    text = fragments.keep(_FENCE, lambda match: f"<pre>{_escaped(match[1])}</pre>", text)
+    text = fragments.keep(_CODE, lambda match: f"<code>{_escaped(match[1])}</code>", text)
+    text = _escaped(fragments.keep(_CONTROL, control, text))
+    for tag, pattern in _STYLES.items():
         text = pattern.sub(rf"<{tag}>\1</{tag}>", text)
     text = _QUOTE.sub(r"<blockquote>\1</blockquote>", text)
     text = _emojis(text).replace("</blockquote>\n", "</blockquote>").replace("\n", "<br>\n")
-    return Markup(_released(text, held))
+    return Markup(fragments.put_back(text))
 
 
 def to_text(text: str, names: Names) -> str:
-    """Mrkdwn as plain text for a terminal: emphasis dropped, links as "label <url>", mentions by name."""
-    held: list[str] = []
-
-    def hold(fragment: str) -> str:
-        held.append(fragment)
-        return f"\ue000{len(held) - 1}\ue001"
+    """Plain text for a terminal: emphasis dropped, links as "label <url>", mentions by name."""
 
     def control(match: re.Match[str]) -> str:
         target, label = match.groups()
         if target[0] in "@#!":
-            return hold(_mention(target, label, names))
-        return hold(f"{_decoded(label)} <{_decoded(target)}>" if label else _decoded(target))
+            return _mention(target, label, names)
+        return f"{_decoded(label)} <{_decoded(target)}>" if label else _decoded(target)
 
-    text = _FENCE.sub(lambda match: hold(_decoded(match[1])), text)
-    text = _CODE.sub(lambda match: hold(_decoded(match[1])), text)
-    text = _CONTROL.sub(control, text)
-    for _, _, pattern in (*_STYLES, _STRIKE):
+    fragments = _Fragments()
+    text = _without_marks(text)
+    text = fragments.keep(_FENCE, lambda match: _decoded(match[1]), text)
+    text = fragments.keep(_CODE, lambda match: _decoded(match[1]), text)
+    text = fragments.keep(_CONTROL, control, text)
+    for pattern in _STYLES.values():
         text = pattern.sub(r"\1", text)
-    text = re.sub(r"^&gt; ?", "│ ", text, flags=re.MULTILINE)
-    return _released(_emojis(_decoded(text)), held)
+    text = _QUOTE.sub(r"│ \1", text)
+    return fragments.put_back(_emojis(_decoded(text)))
 
 
 def plain(text: str) -> str:
@@ -137,14 +149,16 @@ def plain(text: str) -> str:
 
 
 def _mention(target: str, label: str | None, names: Names) -> str:
-    kind, name = target[0], target[1:]
-    if kind == "#":
-        return f"#{names.get(name, label or name)}"
-    if kind == "!" and name.startswith("subteam^"):
-        name = name.removeprefix("subteam^")
-    if kind == "!" and name.startswith("date^"):
-        return _decoded(label or name)
-    return f"@{names.get(name, (label or name).removeprefix('@'))}"
+    """What stands for `@U…`, `#C…`, `!subteam^S…`, `!here` or `!date^…|shown`."""
+    kind, name = target[0], target[1:].removeprefix("subteam^")
+    shown = names.get(name, _decoded(label or name))
+    if name.startswith("date^"):
+        return shown
+    return f"{'#' if kind == '#' else '@'}{shown.removeprefix('@')}"
+
+
+def _without_marks(text: str) -> str:
+    return text.replace("\ue000", "").replace("\ue001", "")
 
 
 def _decoded(text: str) -> str:
@@ -157,8 +171,3 @@ def _escaped(text: str) -> str:
 
 def _emojis(text: str) -> str:
     return _EMOJI.sub(lambda match: EMOJI.get(match[1], match[0]), text)
-
-
-def _released(text: str, held: list[str]) -> str:
-    replace: Callable[[re.Match[str]], str] = lambda match: _released(held[int(match[1])], held)  # noqa: E731
-    return _HELD.sub(replace, text)

@@ -13,7 +13,9 @@ TOKEN = "xoxb-stand-in-monitor"
 TEAM = "T0STANDIN01"
 BOT_USER = "U0MONITOR01"
 BOT_ID = "B0MONITOR01"
-ON_CALL_GROUP = "S0ONCALL001"
+_GROUP = "S0ONCALL001"
+#: The mention of the on-call group, as `slack.on_call` in the settings.
+ON_CALL_GROUP = f"<!subteam^{_GROUP}>"
 
 #: The channel of each severity, as `slack.channels` in the settings names them.
 CHANNELS = {
@@ -79,7 +81,7 @@ def _fresh() -> dict[str, Any]:
         "tokens": {TOKEN: {"user_id": BOT_USER, "bot_id": BOT_ID, "scopes": list(SCOPES)}},
         "channels": {entry["id"]: entry for entry in channels},
         "users": {entry["id"]: entry for entry in users},
-        "usergroups": {ON_CALL_GROUP: "on-call"},
+        "usergroups": {_GROUP: "on-call"},
         "messages": {},
         "files": {},
         "enforce_rate": False,
