@@ -204,6 +204,8 @@ class _Generator:
             plan.slow_ms if any(trouble.strikes(at, company, slow) for trouble in plan.slow_phases) else 0.0
         )
         yield records.phases_created(appointment, max(5.0, normal) + delay, plan.world)
+        if plan.world == "deployed" and rng.random() < 0.003:
+            yield records.phases_update_failed(appointment, at + timedelta(hours=1))
 
     def _synced(self, rng: Random, appointment: Appointment) -> Iterator[LogRecord]:
         plan, company = self._plan, appointment.service.company_id

@@ -80,6 +80,7 @@ def test_the_account_holds_every_kind_of_row(account: Account) -> None:
     complete, total = account.phase_creation(NOON)
     assert 0 < complete < total
     if account.world == "deployed":
+        assert "phases_update_failed" in kinds
         assert any(a.deleted_at for a in account.appointments)
         assert any(a.service.composite for a in account.appointments)
         assert any(a.service.withdrawn and a.phases for a in account.appointments)
