@@ -44,8 +44,8 @@ doctor: $(RUN)  ## go through the connections of this installation: what works, 
 	@$(PY) -m processing_time.doctor
 
 .PHONY: test-rules
-test-rules: $(DEV)  ## test alert rules: the shipped ones, or your own (FILE=rules.yaml)
-	@$(if $(FILE),$(PY) -m processing_time.rule_tests $(FILE),$(PY) -m pytest tests/rules)
+test-rules: $(RUN)  ## test alert rules: the shipped ones, or your own (FILE=rules.yaml)
+	@$(PY) -m processing_time.rule_tests $(or $(FILE),tests/rules/*.yaml)
 
 # --- Change it ------------------------------------------------------------------------------------------------------
 
