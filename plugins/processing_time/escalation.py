@@ -97,7 +97,7 @@ def decide(
         decision = _about(finding, before, check)
         decisions += _in_order(acknowledged, decision)
         spoke = decision.after is not None and decision.after.state is not AlertState.RESOLVED
-        if spoke and finding.severity is Severity.CRITICAL and not finding.silent:
+        if spoke and finding.severity is Severity.CRITICAL:
             critical.add(finding.key)
     return grouped(one_proposal(decisions), settings)
 
@@ -174,6 +174,7 @@ def _quiet(finding: Finding, check: _Check) -> Decision:
         last_seen_at=check.as_of,
         last_counted_at=check.as_of,
         last_told_at=check.as_of,
+        critical_checks=int(critical),
         subjects=_subjects(finding, ()),
     )
     uncertain = critical and finding.verdict is not None and not finding.verdict.certain
@@ -195,7 +196,7 @@ def _firing(finding: Finding, before: Alert, check: _Check) -> Decision:
     held = before.state is AlertState.ACKNOWLEDGED and not worse
     wanted, why = _level(severity, before, after, again, check)
     level = before.level if held else max(before.level, min(wanted, finding.level_cap))
-    page = min(level, finding.level_cap) >= ON_CALL and severity.rank >= Severity.HIGH.rank and not held
+    page = min(level, finding.level_cap) >= ON_CALL and severity.rank >= Severity.HIGH.rank
     if worse:
         why = f"severity rose from {before.severity} to {severity}"
         after = replace(after, severity=severity, state=AlertState.FIRING, acknowledged_until=None)
@@ -218,24 +219,28 @@ def _firing(finding: Finding, before: Alert, check: _Check) -> Decision:
 
 
 def _counted_bad(finding: Finding, before: Alert, severity: Severity, counted: bool, check: _Check) -> Alert:
+    critical = severity is Severity.CRITICAL
     after = replace(
-        before, last_seen_at=check.as_of, good_checks=0, subjects=_subjects(finding, before.subjects)
+        before,
+        last_seen_at=check.as_of,
+        good_checks=0,
+        critical_checks=max(before.critical_checks, int(critical)),
+        subjects=_subjects(finding, before.subjects),
     )
     if not counted:
         return after
-    still_critical = severity is before.severity is Severity.CRITICAL
     return replace(
         after,
         last_counted_at=check.as_of,
         bad_checks=before.bad_checks + 1,
-        critical_checks=before.critical_checks + 1 if still_critical else 0,
+        critical_checks=before.critical_checks + 1 if critical else 0,
     )
 
 
 def _level(severity: Severity, before: Alert, after: Alert, again: bool, check: _Check) -> tuple[int, str]:
     """The level that the conditions ask for, and why; nothing is proposed before the on-call was told."""
     if severity is Severity.CRITICAL:
-        waited = after.critical_checks
+        waited = after.critical_checks - 1
         if again and before.level >= ON_CALL and waited >= check.settings.escalation.toggle_after:
             return PROPOSE, f"still critical {waited} checks later: disabling the feature is proposed"
         return ON_CALL, "critical, and certain by now"

@@ -205,9 +205,8 @@ class AlertState(StrEnum):
 class Alert:
     """An incident on one rule (a metric, a log rule, ``<metric>.unknown`` or ``source.<name>.unknown``).
 
-    ``bad_checks`` and ``good_checks`` count checks in a row, apart by at least ``escalation.min_gap``;
-    ``critical_checks`` counts those at CRITICAL since the alert became critical. ``last_told_at`` is when the
-    thread last heard that it is still firing. ``slack_channel`` and ``slack_ts`` name the thread once Slack has it.
+    ``bad_checks``, ``good_checks`` and ``critical_checks`` (those at CRITICAL) count checks in a row, apart by at
+    least ``escalation.min_gap``. ``last_told_at`` is when the thread last heard that it is still firing. ``slack_channel`` and ``slack_ts`` name the thread once Slack has it.
     ``subjects`` are the appointment ids that it was about. ``acknowledgers`` are the users whose reaction has been
     seen on the root message, so that one reaction acknowledges once. ``thread_company`` is set where one message told
     of many companies: that company's alert, of the same rule and opened at the same check, owns the thread.
