@@ -18,6 +18,8 @@ from typing import Any
 
 from processing_time.store_session import Session, StoreError, aware, fetch, naive, to_json
 
+THREAD_ADDRESS = "https://thread.invalid/"
+"""Stands in a payload for the address of the thread of its alert, which only Slack knows once the root is delivered."""
 _LOCK = "deliver"
 _LONGEST_ERROR = 500
 
@@ -36,11 +38,13 @@ class Place(StrEnum):
     """Into the thread of its alert, once that is there."""
     BROADCAST = "broadcast"
     """Into the thread, and shown in the channel as well."""
+    ROOT_ONLY = "root_only"
+    """Nowhere: the root message of the thread changes, and nothing is posted."""
 
     @property
-    def reply(self) -> bool:
+    def needs_thread(self) -> bool:
         """It needs the thread of its alert."""
-        return self in (Place.THREAD, Place.BROADCAST)
+        return self in (Place.THREAD, Place.BROADCAST, Place.ROOT_ONLY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,6 @@ class Notification:
 class Owed:
     """A message that has not been delivered yet.
 
-    :param thread: channel and ts of the alert's root message, once Slack has it.
     :param in_doubt_since: the first call whose outcome is not known, in ``tried_channel``; None when there is none.
     :param at: channel and ts that Slack returned, when only the root message is left to be updated.
     """
@@ -82,7 +85,6 @@ class Owed:
     payload: Payload
     root: Payload | None
     alert_id: int | None
-    thread: tuple[str, str] | None
     attempts: int
     in_doubt_since: datetime | None
     tried_channel: str | None
@@ -122,12 +124,20 @@ class Outbox:
         def read(cursor: Any) -> list[Owed]:
             rows = fetch(
                 cursor,
-                "SELECT n.*, a.slack_channel AS thread_channel, a.slack_ts AS thread_ts FROM notifications AS n"
-                " LEFT JOIN alerts AS a ON a.id = n.alert_id"
-                " WHERE n.delivered_at IS NULL AND (n.not_before IS NULL OR n.not_before <= %s) ORDER BY n.id",
+                "SELECT * FROM notifications WHERE delivered_at IS NULL"
+                " AND (not_before IS NULL OR not_before <= %s) ORDER BY id",
                 (naive(present),),
             )
             return [_owed(row) for row in rows]
+
+        return self._session.run(read)
+
+    def thread(self, alert_id: int | None) -> tuple[str, str] | None:
+        """Channel and ts of the root message of an alert's thread, once Slack has it."""
+
+        def read(cursor: Any) -> tuple[str, str] | None:
+            rows = fetch(cursor, "SELECT slack_channel, slack_ts FROM alerts WHERE id = %s", (alert_id,))
+            return (rows[0]["slack_channel"], rows[0]["slack_ts"]) if rows and rows[0]["slack_ts"] else None
 
         return self._session.run(read)
 
@@ -224,7 +234,6 @@ def _owed(row: Mapping[str, Any]) -> Owed:
         payload=json.loads(row["payload"]),
         root=json.loads(row["root"]) if row["root"] else None,
         alert_id=row["alert_id"],
-        thread=(row["thread_channel"], row["thread_ts"]) if row["thread_ts"] else None,
         attempts=row["attempts"],
         in_doubt_since=aware(row["in_doubt_since"]) if row["in_doubt_since"] else None,
         tried_channel=row["tried_channel"],

@@ -37,7 +37,7 @@ CREATE TABLE IF NOT EXISTS notifications (
     kind VARCHAR(30) NOT NULL,
     dedupe_key VARCHAR(190) NOT NULL COMMENT 'also travels in the metadata of the message',
     route VARCHAR(10) NOT NULL COMMENT 'severity or reports: the settings give the channel',
-    place VARCHAR(10) NOT NULL COMMENT 'root (opens the thread of its alert), channel, thread or broadcast',
+    place VARCHAR(10) NOT NULL COMMENT 'root (opens a thread), channel, thread, broadcast or root_only',
     payload JSON NOT NULL COMMENT 'text and blocks',
     root JSON NULL COMMENT 'what the root message says from now on',
     created_at DATETIME(6) NOT NULL,
