@@ -102,7 +102,7 @@ class ManagedProcess:
     def stop(self, patience: float = 10.0) -> None:
         """SIGTERM to the whole session, SIGKILL after `patience` seconds. Nothing happens when it does not run."""
         if self._child is not None:
-            _end_group(self._child.pid, self._started, patience)
+            _end_session(self._child.pid, self._started, patience)
             self._child.wait()
             self._child = None
         self._pid_file.unlink(missing_ok=True)
@@ -110,7 +110,7 @@ class ManagedProcess:
     def kill(self) -> None:
         """SIGKILL at once, as a crash would; the pid file stays, as after a crash."""
         if self._child is not None:
-            _signal_group(self._child.pid, signal.SIGKILL)
+            _signal_session(self._child.pid, signal.SIGKILL)
             self._child.wait()
             self._child = None
 
@@ -135,36 +135,46 @@ def stop_leftover(pid_file: Path, patience: float = 10.0) -> bool:
         return False
     ours = _start_time(pid) == started
     if ours:
-        _end_group(pid, started, patience)
+        _end_session(pid, started, patience)
     pid_file.unlink(missing_ok=True)
     return ours
 
 
-def _start_time(pid: int) -> str:
-    """The kernel's start time of a live process on this boot, "" when it is gone (or a zombie)."""
+def _stat(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat from the state on; empty when there is no such process."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return (
+            Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+        )
     except OSError:
+        return []
+
+
+def _start_time(pid: int) -> str:
+    """When a live process was started, on this boot; "" when it is gone (or a zombie)."""
+    stat = _stat(pid)
+    if not stat or stat[0] in "ZX":
         return ""
-    state, *rest = stat.rpartition(")")[2].split()
-    return "" if state in "ZX" else f"{boot}:{rest[18]}"
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    return f"{boot}:{stat[19]}"
 
 
-def _end_group(pid: int, started: str, patience: float) -> None:
-    for sent, wait in ((signal.SIGTERM, patience), (signal.SIGKILL, 5.0)):
-        _signal_group(pid, sent)
+def _end_session(pid: int, started: str, patience: float) -> None:
+    """End the process that leads a session, and all that are in it: some have made process groups of their own."""
+    for number, wait in ((signal.SIGTERM, patience), (signal.SIGKILL, 5.0)):
+        _signal_session(pid, number)
         deadline = time.monotonic() + wait
         while time.monotonic() < deadline:
             if _start_time(pid) != started:
                 # The leader has gone (ours is a zombie until waited for, so its number is still taken);
                 # what it started may still be there.
-                _signal_group(pid, signal.SIGKILL)
+                _signal_session(pid, signal.SIGKILL)
                 return
             time.sleep(0.02)
 
 
-def _signal_group(pid: int, number: signal.Signals) -> None:
-    # The child leads its own session, so its pid is the number of the group.
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, number)
+def _signal_session(leader: int, number: signal.Signals) -> None:
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and _stat(int(entry.name))[3:4] == [str(leader)]:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(int(entry.name), number)

@@ -39,7 +39,7 @@ def test_stop_ends_the_process_and_its_children(tmp_path: Path) -> None:
     fifo = tmp_path / "held-by-the-child"
     os.mkfifo(fifo)
     child = f"held = open({str(fifo)!r}, 'w'); import time; time.sleep(600)"
-    script = f"import subprocess, sys; print('awake', flush=True); subprocess.run([sys.executable, '-c', {child!r}])"
+    script = f"import subprocess, sys; print('awake', flush=True); subprocess.run([sys.executable, '-c', {child!r}], process_group=0)"
     parent = ManagedProcess(tmp_path, "parent")
     parent.start([sys.executable, "-c", script], ready=lambda: awake(parent))
     with fifo.open() as held:
