@@ -61,11 +61,10 @@ class AirflowRuns:
             return {instance.task_id: str(instance.state) for instance in run.get_task_instances()}
 
     def tail(self, lines: int = 15) -> str:
-        """The end of the chatter, for an error message."""
-        if not self._chatter.exists():
-            return ""
+        """The end of the chatter without what is only information, for an error message."""
         text = self._chatter.read_text(encoding="utf-8", errors="replace")
-        return "\n".join(text.splitlines()[-lines:])
+        told = [line for line in text.splitlines() if line.strip() and " [info " not in line]
+        return "\n".join(told[-lines:])
 
     @contextmanager
     def _quiet(self) -> Iterator[None]:

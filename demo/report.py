@@ -21,6 +21,7 @@ from rich.text import Text
 
 from demo.account import BERLIN, Account
 from demo.application import Server
+from demo.processes import ServiceError
 from demo.scenarios import Expected
 from demo.slack.workspace import CHANNELS, Message
 from demo.slack_text import render_thread
@@ -48,8 +49,8 @@ class Kept:
     notifications: Sequence[Mapping[str, Any]]
 
 
-def read_store(server: Server, schema: str, as_of: datetime) -> Kept | None:
-    """The store's rows on the check at `as_of`; None when there is no such check."""
+def read_store(server: Server, schema: str, as_of: datetime) -> Kept:
+    """The store's rows on the check at `as_of`; raises ServiceError when it kept none."""
     instant = as_of.astimezone(UTC).replace(tzinfo=None)
     with closing(server.root(schema)) as connection, connection.cursor(DictCursor) as cursor:
 
@@ -63,7 +64,9 @@ def read_store(server: Server, schema: str, as_of: datetime) -> Kept | None:
             "SELECT id, rule, severity, level, state, opened_at, resolved_at FROM alerts ORDER BY id"
         )
         sent = rows("SELECT alert_id, kind, delivered_at, last_error FROM notifications ORDER BY id")
-    return Kept(checks[0], {row["metric"]: row for row in samples}, alerts, sent) if checks else None
+    if not checks:
+        raise ServiceError(f"The store has no check at {as_of.isoformat()}: the run did not keep one.")
+    return Kept(checks[0], {row["metric"]: row for row in samples}, alerts, sent)
 
 
 def check_table(kept: Kept, order: Sequence[str], units: Mapping[str, str]) -> RenderableType:

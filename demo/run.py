@@ -93,10 +93,10 @@ class Demo:
             # Messages bear the time of the check that they are about.
             play.slack.set_clock(check.at.timestamp() + 20)
         states = runs.check(check.at)
-        kept = report.read_store(self._services.mariadb, self._services.application.store, check.at)
         broken = sorted(task for task, state in states.items() if state == "failed" and task != "verdict")
-        if kept is None or broken:
-            raise ServiceError(f"The check did not finish: {', '.join(broken)} failed.\n{runs.tail()}")
+        if broken:
+            raise ServiceError(f"{', '.join(broken)} failed; the end of {stage.AIRFLOW_LOG}:\n{runs.tail()}")
+        kept = report.read_store(self._services.mariadb, self._services.application.store, check.at)
         if several:
             self._console.print(report.check_line(kept))
         return kept
