@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: MIT
+"""Bookings that start inside the processing phase of another appointment of the same member of staff.
+
+The phases come to the client as stretches of time, and so do the bookings that start while any of them lasts; they are
+matched here. What is read grows with the window and with the bookings at those times, whatever the optimizer thinks:
+each way to the bookings is forced, and chosen by what there is to read.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from heapq import nlargest
+from itertools import pairwise
+from typing import Any
+
+from processing_time.model import ALL_COMPANIES, Sample, Window
+from processing_time.sources.scope import Service
+from processing_time.sources.snapshot import Row
+
+Ask = Callable[..., Iterator[Row]]
+"""Called with the path of an SQL file, ``identifiers`` and values to bind; gives its rows."""
+
+BLOCK = 10_000
+"""Ids that are counted together when it is decided how to read them."""
+LOOKUP = 8
+"""What looking up a row through an index costs, in rows read along the primary key (measured on MariaDB 10.11)."""
+STRETCHES, GAP = 50, 86_400
+"""Times without any phase that are longer than a day are left out, up to so many stretches."""
+AT_ONCE = 1000
+
+
+def samples(
+    key: str,
+    window: Window,
+    services: Mapping[int | str, Service],
+    ask: Ask,
+    origin: datetime,
+    detail: Mapping[str, Any],
+) -> list[Sample]:
+    """The distinct bookings, for all companies and for each that has appointments with a processing phase.
+
+    :param origin: the window's start as the application writes it; times of the rows are seconds since then.
+    :param detail: what every sample's detail holds besides.
+    """
+    outer: dict[int, set[int]] = defaultdict(set)
+    phases = _Phases()
+    for id_, service_id, staff_id, starts, ends in ask(f"metrics/{key}.sql"):
+        if service_id is not None and service_id not in services:
+            continue  # of a deleted service
+        company_id = services[service_id].company_id if service_id is not None else None
+        outer[ALL_COMPANIES].add(id_)
+        if company_id is not None:
+            outer[int(company_id)].add(id_)
+        if staff_id is not None and starts is not None and ends is not None:
+            phases.add(staff_id, starts, ends, id_, company_id)
+    inner: dict[int, set[int]] = defaultdict(set)
+    matched = phases.match(_candidates(phases, ask, origin))
+    for id_ in _counting(matched, services, ask):
+        inner[ALL_COMPANIES].add(id_)
+        for company_id in matched[id_]:
+            if company_id is not None:
+                inner[int(company_id)].add(id_)
+    return [
+        Sample(
+            key,
+            window,
+            company_id,
+            value=len(inner[company_id]),
+            numerator=len(inner[company_id]),
+            denominator=len(outer[company_id]),
+            detail=detail,
+        )
+        for company_id in sorted({ALL_COMPANIES, *outer})
+    ]
+
+
+class _Phases:
+    """Processing phases by member of staff, for finding those that a moment lies in."""
+
+    def __init__(self) -> None:
+        self._by_staff: dict[str, list[tuple[int, int, int, int | None]]] = defaultdict(list)
+
+    def add(self, staff_id: str, starts: int, ends: int, appointment_id: int, company_id: int | None) -> None:
+        if ends > starts:
+            self._by_staff[staff_id].append((starts, ends, appointment_id, company_id))
+
+    @property
+    def staff(self) -> list[str]:
+        return sorted(self._by_staff)
+
+    def stretches(self) -> list[tuple[int, int]]:
+        """The times at which any phase lasts, with the long gaps between them left out."""
+        phases = sorted(phase[:2] for own in self._by_staff.values() for phase in own)
+        if not phases:
+            return []
+        reach, gaps = phases[0][1], []
+        for starts, ends in phases[1:]:
+            if starts - reach > GAP:
+                gaps.append((starts - reach, reach, starts))
+            reach = max(reach, ends)
+        cuts = sorted((end, start) for _, end, start in nlargest(STRETCHES - 1, gaps))
+        edges = [phases[0][0], *(edge for cut in cuts for edge in cut), reach]
+        return list(zip(edges[::2], edges[1::2], strict=True))
+
+    def match(self, bookings: Iterable[Row]) -> dict[int, set[int | None]]:
+        """The bookings that start in a phase of another appointment, with the companies of those."""
+        by_staff = {
+            staff_id: ([p[0] for p in own], own, max(p[1] - p[0] for p in own))
+            for staff_id, own in ((s, sorted(o, key=lambda p: p[0])) for s, o in self._by_staff.items())
+        }
+        matched: dict[int, set[int | None]] = {}
+        for id_, staff_id, at in bookings:
+            known = by_staff.get(staff_id)
+            if known is None:
+                continue
+            starts, own, longest = known
+            # Going back from the last phase that has begun, as far as one that still lasts can have begun.
+            place = bisect_right(starts, at) - 1
+            while place >= 0 and starts[place] > at - longest:
+                _, ends, appointment_id, company_id = own[place]
+                if at < ends and appointment_id != id_:
+                    matched.setdefault(id_, set()).add(company_id)
+                place -= 1
+        return matched
+
+
+def _candidates(phases: _Phases, ask: Ask, origin: datetime) -> Iterator[Row]:
+    """The id, staff and start of every booking that starts while any phase lasts; perhaps of some more."""
+    stretches = phases.stretches()
+    if not stretches:
+        return
+    by_staff, by_start = _indexes(ask)
+    for starts, ends in stretches:
+        times = {
+            "range_start": origin + timedelta(seconds=starts),
+            "range_end": origin + timedelta(seconds=ends),
+        }
+        if by_staff:
+            for staff in _pages(phases.staff):
+                yield from ask(
+                    "context/overlap_candidates_by_staff.sql", {"index": by_staff}, staff=staff, **times
+                )
+        elif by_start:
+            index = {"index": by_start}
+            blocks = [
+                (int(b), int(n))
+                for b, n in ask("context/overlap_blocks.sql", index, block_size=BLOCK, **times)
+            ]
+            first, until = cheapest(blocks)
+            yield from ask("context/overlap_candidates_by_key.sql", first=first, until=until, **times)
+            yield from ask("context/overlap_candidates_by_start.sql", index, first=first, **times)
+        else:
+            yield from ask("context/overlap_candidates_by_key.sql", first=0, until=2**63 - 1, **times)
+
+
+def cheapest(blocks: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """From which id on to walk along the primary key, and up to which; what lies below is looked up one by one.
+
+    :param blocks: number and count of the blocks of :data:`BLOCK` ids that hold anything.
+    """
+    if not blocks:
+        return 0, 0
+    ordered = sorted(blocks)
+    until = (ordered[-1][0] + 1) * BLOCK
+    below, best = 0, (until - ordered[0][0] * BLOCK, ordered[0][0] * BLOCK)
+    for (_, count), following in pairwise([*ordered, (until // BLOCK, 0)]):
+        below += count
+        first = following[0] * BLOCK
+        best = min(best, (below * LOOKUP + until - first, first))
+    return best[1], until
+
+
+def _indexes(ask: Ask) -> tuple[str, str]:
+    """The names of an index on (staff_id, starts_at) and of one that starts with starts_at; empty where none is."""
+    columns: dict[str, list[str]] = defaultdict(list)
+    for name, column in ask("context/appointment_indexes.sql"):
+        columns[name].append(column.lower())
+    by_staff = next((n for n, c in columns.items() if c[:2] == ["staff_id", "starts_at"]), "")
+    by_start = next((n for n, c in columns.items() if c[0] == "starts_at"), "")
+    return _quoted(by_staff), _quoted(by_start)
+
+
+def _quoted(name: str) -> str:
+    return f"`{name.replace('`', '``')}`" if name else ""
+
+
+def _counting(matched: Iterable[int], services: Mapping[int | str, Service], ask: Ask) -> Iterator[int]:
+    """Those of the bookings that were made before the check and are not deleted, nor their service."""
+    for ids in _pages(sorted(matched)):
+        for id_, service_id in ask("context/overlap_bookings.sql", ids=ids):
+            if service_id is None or service_id in services:
+                yield id_
+
+
+def _pages(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    return (items[n : n + AT_ONCE] for n in range(0, len(items), AT_ONCE))

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: MIT
+"""From the rows of a metric's query to samples: one for all companies, one for each that has a population.
+
+The rows hold ``company_id``, ``numerator`` and ``denominator``; further number columns are summed into the detail, and a
+text column ``by_…`` breaks the denominator down by its values. A company may have several rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from processing_time.model import ALL_COMPANIES, Sample, Window
+from processing_time.settings import Metric
+from processing_time.sources.snapshot import QueryFault, Row
+
+REQUIRED = ("company_id", "numerator", "denominator")
+Number = int | float
+
+
+def samples(
+    key: str,
+    metric: Metric,
+    window: Window,
+    columns: Sequence[str],
+    rows: Iterable[Row],
+    detail: Mapping[str, Any],
+) -> list[Sample]:
+    """The samples of a metric of the kind rate, mean or count.
+
+    :param columns: the names of the columns, in small letters.
+    :param detail: what every sample's detail holds besides.
+    :raises QueryFault: when a column is missing.
+    """
+    if missing := [name for name in REQUIRED if name not in columns]:
+        raise QueryFault(f"include/sql/metrics/{key}.sql gives no column {missing[0]}: name one so")
+    records = [dict(zip(columns, row, strict=True)) for row in rows]
+    by_company: dict[Any, list[dict[str, Any]]] = {}
+    for record in records:
+        by_company.setdefault(record["company_id"], []).append(record)
+    found = [_sample(key, metric, window, ALL_COMPANIES, columns, records, detail)]
+    for company_id, own in sorted((c, own) for c, own in by_company.items() if c is not None):
+        sample = _sample(key, metric, window, int(company_id), columns, own, detail)
+        if sample.denominator is None or sample.denominator > 0:
+            found.append(sample)
+    return found
+
+
+def number(value: Any) -> Number:
+    """A number as the drivers give it (``Decimal`` for sums), whole where it is whole; NULL is nought."""
+    if value is None:
+        return 0
+    return int(value) if value == int(value) else float(value)
+
+
+def _sample(
+    key: str,
+    metric: Metric,
+    window: Window,
+    company_id: int,
+    columns: Sequence[str],
+    records: Sequence[Mapping[str, Any]],
+    detail: Mapping[str, Any],
+) -> Sample:
+    numerator = sum(number(r["numerator"]) for r in records)
+    counted = [number(r["denominator"]) for r in records if r["denominator"] is not None]
+    # Without any row there is nobody, which is a population of nought.
+    denominator = sum(counted) if counted or not records else None
+    extra: dict[str, Any] = {}
+    for name in (name for name in columns if name not in REQUIRED):
+        extra[name] = (
+            _broken_down(name, records) if name.startswith("by_") else sum(number(r[name]) for r in records)
+        )
+    return Sample(
+        key,
+        window,
+        company_id,
+        value=_value(metric, numerator, denominator),
+        numerator=numerator,
+        denominator=denominator,
+        detail={**extra, **detail},
+    )
+
+
+def _value(metric: Metric, numerator: Number, denominator: Number | None) -> Number | None:
+    if metric.kind == "count":
+        return numerator
+    if not denominator:
+        return None
+    return 100 * numerator / denominator if metric.kind == "rate" else numerator / denominator
+
+
+def _broken_down(name: str, records: Sequence[Mapping[str, Any]]) -> dict[str, Number]:
+    parts: dict[str, Number] = {}
+    for record in records:
+        value = "NULL" if record[name] is None else str(record[name])
+        parts[value] = parts.get(value, 0) + number(record["denominator"])
+    return parts
