@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: MIT
+"""`python -m demo.picture`: runs a scenario and photographs its Slack thread, light and dark, for the README.
+
+The pictures are what a headless Chromium shows of the stand-in Slack's page, nothing is drawn.
+"""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from websockets.sync.client import connect
+
+from demo import stage
+from demo.processes import ManagedProcess, ServiceError
+from demo.run import Demo
+from demo.slack import StandInSlack
+
+PICTURES = stage.PROJECT / "docs" / "pictures"
+SCENARIO, TITLE = "outage_day", "Phase creation success rate"
+WIDTH = 760
+
+
+def main() -> int:
+    """Make the pictures anew."""
+    console = Console(highlight=False)
+    try:
+        with stage.only_one(), stage.services(keep=False) as services:
+            Demo(console, services, SCENARIO).run()
+            page = _page(services.slack)
+            with browser(stage.DEMO) as chromium:
+                for scheme in ("light", "dark"):
+                    file = PICTURES / f"slack-thread-{scheme}.png"
+                    file.write_bytes(chromium.photograph(page, WIDTH, scheme))
+                    console.print(f"{file.relative_to(stage.PROJECT)}: {file.stat().st_size:,} bytes")
+    except ServiceError as error:
+        console.print(str(error), style="red")
+        return 1
+    return 0
+
+
+def _page(slack: StandInSlack | None) -> str:
+    """The address of the thread to show."""
+    if slack is None:
+        raise ServiceError("The picture is of the stand-in Slack: unset AIRFLOW_CONN_PROCESSING_TIME_SLACK.")
+    for message in slack.messages():
+        if "thread_ts" not in message and TITLE in json.dumps(message, ensure_ascii=False):
+            return f"{slack.page_url}?channel={message['channel']}&thread={message['ts']}"
+    raise ServiceError(f"Slack holds no thread about {TITLE!r}: see {stage.AIRFLOW_LOG}.")
+
+
+class Browser:
+    """A page of a running Chromium, by its debugging protocol."""
+
+    def __init__(self, socket: Any) -> None:
+        self._socket = socket
+        self._numbers = itertools.count(1)
+
+    def photograph(self, address: str, width: int, scheme: str) -> bytes:
+        """The whole page at an address as PNG, `width` CSS pixels wide and twice as fine; `scheme` is light or dark."""
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        self._call("Emulation.setEmulatedMedia", features=features)
+        self._size(width, 100)  # the page is at least as high as the window
+        self._call("Page.enable")
+        self._call("Page.navigate", url=address)
+        self._wait("Page.loadEventFired")
+        height = self._call("Page.getLayoutMetrics")["cssContentSize"]["height"]
+        self._size(width, int(height))
+        return base64.b64decode(self._call("Page.captureScreenshot", format="png")["data"])
+
+    def _size(self, width: int, height: int) -> None:
+        self._call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=2,
+            mobile=False,
+        )
+
+    def _call(self, method: str, **parameters: Any) -> dict[str, Any]:
+        number = next(self._numbers)
+        self._socket.send(json.dumps({"id": number, "method": method, "params": parameters}))
+        while True:
+            answer = json.loads(self._socket.recv(timeout=30))
+            if answer.get("id") == number:
+                if "error" in answer:
+                    raise ServiceError(f"Chromium refuses {method}: {answer['error']['message']}")
+                result: dict[str, Any] = answer["result"]
+                return result
+
+    def _wait(self, event: str) -> None:
+        while json.loads(self._socket.recv(timeout=30)).get("method") != event:
+            pass
+
+
+@contextmanager
+def browser(directory: Path) -> Iterator[Browser]:
+    """A Chromium of its own, without a window; raises ServiceError when there is none."""
+    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if program is None:
+        raise ServiceError("Chromium is not installed: run `apt-get install chromium`, then try again.")
+    with tempfile.TemporaryDirectory(prefix="picture-") as profile:
+        found = Path(profile) / "DevToolsActivePort"
+        process = ManagedProcess(directory / "chromium", "chromium")
+        quiet = ("background-networking", "component-update", "sync", "gpu")
+        process.start(
+            [
+                *(program, "--headless", "--no-sandbox", "--no-first-run", "--hide-scrollbars"),
+                *(f"--disable-{name}" for name in quiet),
+                *("--remote-debugging-port=0", f"--user-data-dir={profile}", "about:blank"),
+            ],
+            ready=lambda: found.exists() and "\n" in found.read_text(encoding="ascii"),
+        )
+        try:
+            port, path = found.read_text(encoding="ascii").split()
+            with connect(f"ws://127.0.0.1:{port}{path}", max_size=None) as socket:
+                target = _first_page(socket)
+            with connect(f"ws://127.0.0.1:{port}/devtools/page/{target}", max_size=None) as socket:
+                yield Browser(socket)
+        finally:
+            process.stop()
+
+
+def _first_page(socket: Any) -> str:
+    infos = Browser(socket)._call("Target.getTargets")["targetInfos"]
+    return str(next(info["targetId"] for info in infos if info["type"] == "page"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: MIT
+"""The documentation keeps up with the code: every alert has its section, every setting its row, every link its target."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from processing_time.checkup import SCOPES
+from processing_time.findings import SOURCES, UNKNOWN, source_rule
+from processing_time.messages.context import Context
+from processing_time.settings import LogRule, Metric, Settings, load
+
+PROJECT = Path(__file__).resolve().parents[2]
+DOCS = PROJECT / "docs"
+PAGES = sorted(
+    [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", PROJECT / "CHANGELOG.md", *DOCS.rglob("*.md")]
+)
+_FENCED = re.compile(r"^( *)```.*?^\1```$", re.MULTILINE | re.DOTALL)
+
+
+def read(name: str) -> str:
+    return (DOCS / name).read_text(encoding="utf-8")
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors that GitHub gives a page: its headings in small letters, and explicit ones."""
+    text = _FENCED.sub("", page.read_text(encoding="utf-8"))
+    headings = (
+        re.sub(r"[`*]|\[([^]]*)\]\([^)]*\)", r"\1", h) for h in re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    )
+    slugs = {re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-") for heading in headings}
+    return slugs | set(re.findall(r'<a id="([^"]+)">', text))
+
+
+def alerts() -> list[str]:
+    """Every name under which something may alert with the shipped settings."""
+    settings = load()
+    keys = [*settings.metrics, *settings.log_rules]
+    return [*keys, *(key + UNKNOWN for key in keys), *map(source_rule, SOURCES)]
+
+
+@pytest.mark.parametrize("rule", alerts())
+def test_every_alert_has_a_section_in_the_runbook(rule):
+    assert rule in anchors(DOCS / "runbook.md")
+
+
+@pytest.mark.parametrize("rule", alerts())
+def test_the_link_in_a_message_leads_to_a_section(rule):
+    link = Context(load(), as_of=None, summary=None).runbook(rule)
+    assert link.partition("#")[2] in anchors(DOCS / "runbook.md")
+
+
+def test_every_section_about_an_alert_says_what_to_see_to_do_and_when_it_worked():
+    sections = re.split(r"^## ", read("runbook.md"), flags=re.MULTILINE)
+    keys = {*load().metrics, *load().log_rules}
+    named = {section.partition("\n")[0]: section for section in sections}
+    for key in keys:
+        for part in (
+            "**What it means.**",
+            "**See it",
+            "**Do." if "**Do.**" in named[key] else "do.**",
+            "**Worked when**",
+        ):
+            assert part in named[key], f"{key} lacks {part}"
+
+
+def test_metrics_page_describes_every_metric_and_rule_with_its_bounds():
+    rows = {
+        match[1]: line
+        for line in read("metrics.md").splitlines()
+        if (match := re.match(r"\| \[`(\w+)`\]\(#\1\) \|", line))
+    }
+    settings = load()
+    assert rows.keys() == settings.metrics.keys() | settings.log_rules.keys()
+    assert rows.keys() <= anchors(DOCS / "metrics.md")
+    for key, row in rows.items():
+        cells = [cell.strip() for cell in row.strip("|").split("|")]
+        rule = settings.rule(key)
+        assert bounds(rule) == [
+            number(cell) for cell in (cells[4:7] if isinstance(rule, Metric) else cells[2:3])
+        ], row
+
+
+def bounds(rule: Metric | LogRule) -> list[float | None]:
+    return [rule.target, rule.alert, rule.critical] if isinstance(rule, Metric) else [rule.more_than]
+
+
+def number(cell: str) -> float | None:
+    found = re.search(r"\d+", cell)
+    return float(found[0]) if found else None
+
+
+def paths(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """The dotted names of all settings below a model; ``<key>`` for the names that users choose."""
+    for name, field in model.model_fields.items():
+        yield from _path(field.annotation, prefix + (field.alias or name))
+
+
+def _path(annotation: Any, path: str) -> Iterator[str]:
+    inner = [
+        a for a in (annotation, *get_args(annotation)) if isinstance(a, type) and issubclass(a, BaseModel)
+    ]
+    if not inner:
+        yield path
+    elif getattr(annotation, "__origin__", None) is dict:
+        yield from paths(inner[0], f"{path}.<key>.")
+    else:
+        yield from paths(inner[0], f"{path}.")
+
+
+def test_settings_page_lists_every_setting_and_no_other():
+    listed = re.findall(r"^\| `([^`]+)` \|", read("settings.md"), re.MULTILINE)
+    shared = set(paths(Metric, "metrics.<key>.")) & {
+        p.replace("log_rules", "metrics") for p in paths(LogRule, "log_rules.<key>.")
+    }
+    known = set(paths(Settings)) - {p.replace("metrics", "log_rules") for p in shared}
+    assert sorted(listed) == sorted(known)
+    for path in shared:
+        assert f"`{path.removeprefix('metrics.<key>.')}`" in read("settings.md").partition("## metrics")[2]
+
+
+def test_settings_page_shows_the_defaults():
+    shipped = yaml.safe_load((PROJECT / "include" / "monitoring.yaml").read_text(encoding="utf-8"))
+    for path, shown in re.findall(r"^\| `([^`<]+)` \| `([^`]+)` \|", read("settings.md"), re.MULTILINE):
+        value: Any = shipped
+        for part in path.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        if isinstance(value, list) and value:
+            value = str(value).replace("'", "") if len(value) == 1 else value[0]
+        assert shown == (value if isinstance(value, str) else json.dumps(value)), path
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_relative_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)\s]+)\)", _FENCED.sub("", page.read_text(encoding="utf-8"))):
+        if re.match(r"https?://|mailto:", target):
+            continue
+        file, _, anchor = target.partition("#")
+        found = (page.parent / file).resolve() if file else page
+        assert found.exists(), f"{page.name} links to {target}"
+        if anchor and found.suffix == ".md":
+            assert anchor in anchors(found), f"{page.name} links to {target}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_of_make_exist(page):
+    makefile = (PROJECT / "Makefile").read_text(encoding="utf-8")
+    targets = {
+        name
+        for names in re.findall(r"^([a-z][a-z -]*):(?!=)", makefile, re.MULTILINE)
+        for name in names.split()
+    }
+    text = page.read_text(encoding="utf-8")
+    named = re.findall(r"(?:`|^)make ([a-z][a-z-]*)", text, re.MULTILINE)
+    assert set(named) <= targets
+
+
+def test_examples_of_settings_are_valid(tmp_path, monkeypatch):
+    for page in ("settings.md", "install.md", "alerts.md"):
+        for example in re.findall(r"```yaml\n(.*?)```", read(page), re.DOTALL):
+            own = tmp_path / "own.yaml"
+            own.write_text(example, encoding="utf-8")
+            monkeypatch.setenv("PROCESSING_TIME_CONFIG", str(own))
+            load()
+
+
+def test_variables_of_the_examples_are_valid(monkeypatch):
+    named = re.findall(r"^(PROCESSING_TIME__\w+)='?(.*?)'?$", read("settings.md"), re.MULTILINE)
+    assert named
+    for name, value in named:
+        monkeypatch.setenv(name, value)
+    assert not load().metrics["phase_creation_time"].enabled
+
+
+def test_scopes_are_those_of_the_manifest():
+    manifest = yaml.safe_load(read("slack-app-manifest.yaml"))
+    assert set(SCOPES) == set(manifest["oauth_config"]["scopes"]["bot"])
+    assert set(re.findall(r"`(\w+:\w+)`", read("slack.md"))) == set(SCOPES)
+
+
+def test_decisions_are_numbered_once_each():
+    numbers = [page.name[:4] for page in (DOCS / "decisions").glob("*.md")]
+    assert sorted(numbers) == sorted(set(numbers))
+    assert all(re.fullmatch(r"\d{4}", n) for n in numbers)
