@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: MIT
+"""What a record of a Laravel log looks like: its header line, the time in it, its level, its message.
+
+``[2026-03-29 03:10:00] production.ERROR: message {context} {extra}``, or the time in ISO 8601 with a fraction and
+an offset. Lines below a header that have none of their own (a stack trace, a message with line breaks) belong to it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import lru_cache
+from itertools import islice
+from zoneinfo import ZoneInfo
+
+BOM = b"\xef\xbb\xbf"
+UNORDERED = 300
+"""Seconds by which a record may stand too late in its file: processes write side by side."""
+
+_STAMP = re.compile(rb"\[(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d):([0-5]\d)(?:[.,]\d{1,9})?(Z|[+-]\d\d(?::?\d\d)?)?")
+_CHANNEL = re.compile(rb"\S{1,100}\.(DEBUG|INFO|NOTICE|WARNING|ERROR|CRITICAL|ALERT|EMERGENCY)")
+CRITICAL = (b"CRITICAL", b"ALERT", b"EMERGENCY")
+"""The levels of a record that is critical or worse."""
+
+# A crash or a truncation leaves runs of NULs; the next record then stands right behind them, not on a new line.
+_HEADER = re.compile(rb"(?<=[\n\0])(?:\xef\xbb\xbf)?(\[\d{4}-[^\]\n]{5,40}\] \S{1,110}):")
+_BEHIND_NULS = re.compile(rb"\0+(?=\[\d{4}-)")
+_BRACKET = re.compile(r" (?=[\[{])")
+_JSON = json.JSONDecoder(strict=False)
+
+
+class Clock:
+    """Reads the times of records, in the order of a file, as whole seconds since 1970.
+
+    A plain time is in the application's zone. In autumn's double hour it is taken for the first of the two, until
+    the times of the file run backwards by more than they do for lack of order.
+    """
+
+    def __init__(self, zone: ZoneInfo) -> None:
+        self._zone = zone
+        self._minute = lru_cache(maxsize=4096)(self._read_minute)
+        self._last: tuple[bytes, int | None] = (b"", None)
+        self._latest = 0
+        self._repeated = False
+
+    def second(self, stamp: bytes) -> int | None:
+        """The time of the next record, from ``[2026-03-29 03:10:00``; ``None`` when that is no time."""
+        if stamp == self._last[0]:
+            return self._last[1]
+        both = self._both(stamp)
+        self._last = (stamp, None if both is None else self._choose(*both))
+        return self._last[1]
+
+    def first(self, stamp: bytes) -> int | None:
+        """The same without regard to other records: of a double hour always the first."""
+        both = self._both(stamp)
+        return None if both is None else both[0]
+
+    def _choose(self, early: int, late: int) -> int:
+        if early == late:
+            return early
+        if early < self._latest - UNORDERED:
+            self._repeated = True
+        self._latest = max(self._latest, early)
+        return late if self._repeated else early
+
+    def _both(self, stamp: bytes) -> tuple[int, int] | None:
+        match = _STAMP.fullmatch(stamp)
+        minute = match and self._minute(match[1], match[2], match[4])
+        if not match or not minute:
+            return None
+        return minute[0] + int(match[3]), minute[1] + int(match[3])
+
+    def _read_minute(self, date: bytes, time: bytes, offset: bytes | None) -> tuple[int, int] | None:
+        text = b"%b %b%b" % (date, time, offset or b"")
+        try:
+            written = datetime.fromisoformat(text.decode())
+            if written.tzinfo is None:
+                written = written.replace(tzinfo=self._zone)
+            early, late = int(written.timestamp()), int(written.replace(fold=1).timestamp())
+        except (ValueError, OverflowError):
+            return None
+        return early, max(early, late)  # in spring's missing hour the second reading would be the earlier one
+
+
+def repeated(zone: ZoneInfo, second: int) -> int:
+    """By how many seconds the wall clock goes back where the time of an instant comes twice in a zone; else 0."""
+    local = datetime.fromtimestamp(second, zone)
+    early, late = (local.replace(fold=fold).timestamp() for fold in (0, 1))
+    return max(0, int(late - early))
+
+
+@lru_cache(maxsize=1024)
+def level(channel: bytes) -> bytes | None:
+    """The level in ``production.ERROR``; ``None`` when that is not a channel and a level."""
+    match = _CHANNEL.fullmatch(channel)
+    return match[1] if match else None
+
+
+def headers(block: bytes, clock: Clock) -> Iterator[tuple[int, int]]:
+    """Where records start in a block that begins inside a line, and their times (:meth:`Clock.first`)."""
+    for match in _HEADER.finditer(block):
+        stamp, _, channel = match[1].partition(b"] ")
+        second = clock.first(stamp) if level(channel) else None
+        if second is not None:
+            yield match.start(), second
+
+
+def lines(line: bytes) -> list[bytes]:
+    """A physical line as the record lines in it: more than one only where NULs lie between them."""
+    return _BEHIND_NULS.split(line.removeprefix(BOM))
+
+
+def message(text: bytes) -> bytes:
+    """What a record says before its context, out of ``message {context} {extra}``.
+
+    A message may hold brackets, even JSON. The context is the JSON that reaches to the end of the line, or that is cut
+    off there because a value in it holds a line break.
+    """
+    plain = text.decode("latin-1")  # a character a byte, so that positions agree
+    for match in islice(_BRACKET.finditer(plain), 64):
+        end = match.start()
+        try:
+            while plain[end : end + 2] in (" {", " ["):
+                _, end = _JSON.raw_decode(plain, end + 1)
+        except (ValueError, RecursionError):
+            if plain.startswith(' {"', end) and plain.startswith(' {"', match.start()):
+                return text[: match.start()]
+            continue
+        if not plain[end:].strip():
+            return text[: match.start()]
+    return text
+
+
+def iso(second: int) -> str:
+    """Seconds since 1970 as ISO 8601 in UTC."""
+    return datetime.fromtimestamp(second, UTC).isoformat()
