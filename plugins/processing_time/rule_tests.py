@@ -38,8 +38,17 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from processing_time.escalation import Key, Recheck, decide
 from processing_time.evaluation import judge
-from processing_time.model import ALL_COMPANIES, Acknowledgement, Loss, Sample, Verdict, Window
-from processing_time.replay import Ledger, clock, message_line, rule_name, sends
+from processing_time.ledger import Ledger
+from processing_time.model import (
+    ALL_COMPANIES,
+    Acknowledgement,
+    Action,
+    Decision,
+    Loss,
+    Sample,
+    Verdict,
+    Window,
+)
 from processing_time.settings import Metric, Settings, SettingsError
 
 MONDAY = date(2026, 3, 2)
@@ -51,7 +60,7 @@ class RuleTestError(ValueError):
 
 
 class RuleTest(BaseModel):
-    """One test as it stands in a file; ``messages`` are lines as :func:`~processing_time.replay.message_line` writes."""
+    """One test as it stands in a file; ``messages`` are a time and what :func:`told` writes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -112,6 +121,30 @@ def overlaid(over: Mapping[str, Any]) -> Settings:
         raise SettingsError(f"settings.{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
 
+def sends(decision: Decision) -> bool:
+    """Whether the decision is a message of its own."""
+    return decision.action is not Action.NOTHING and not decision.grouped
+
+
+def told(decision: Decision) -> str:
+    """What a message says, in a line: action, rule, severity and level, whom it calls, whom else it speaks for."""
+    alert = decision.after
+    parts = [str(decision.action), rule_name(decision.rule, decision.company_id)]
+    if alert is not None and decision.action is not Action.RESOLVE:
+        parts += [str(alert.severity), f"level {alert.level}"]
+    parts += ["worse"] * decision.moved + ["on-call"] * decision.mention + ["proposal"] * decision.toggle
+    if decision.companies:
+        parts.append(f"for {len(decision.companies)} companies")
+    if decision.hides:
+        parts.append(f"hiding {', '.join(decision.hides)}")
+    return " ".join(parts)
+
+
+def rule_name(rule: str, company_id: int) -> str:
+    """A rule, and the company unless it is all of them."""
+    return f"{rule} company {company_id}" if company_id else rule
+
+
 class _Overlaid(Settings):
     @classmethod
     def settings_customise_sources(
@@ -163,13 +196,14 @@ class _Scene:
     states: dict[Key, list[str]] = field(default_factory=dict)
 
     def check(self, as_of: datetime, verdicts: Sequence[Verdict], left: Recheck) -> None:
+        now = f"{as_of.astimezone(self.settings.zone):%a %H:%M}"
         for at, key, user in self.reactions:
             alert = self.ledger.open_alerts.get(key)
-            if at == clock(as_of, self.settings.zone) and alert and alert.id:
+            if at == now and alert and alert.id:
                 self.standing.append(Acknowledgement(alert.id, user, as_of))
         decisions = decide(verdicts, self.ledger.standing, self.standing, self.settings, as_of, left)
         self.ledger.keep(as_of, verdicts, decisions, self.settings)
-        self.messages += [message_line(as_of, d, self.settings.zone) for d in decisions if sends(d)]
+        self.messages += [f"{now} {told(d)}" for d in decisions if sends(d)]
         for verdict in verdicts:
             self.states.setdefault((verdict.metric, verdict.company_id), []).append(str(verdict.state))
 

@@ -15,6 +15,7 @@ import pytest
 
 from processing_time.escalation import Key, decide
 from processing_time.evaluation import judge
+from processing_time.ledger import Ledger
 from processing_time.model import (
     Acknowledgement,
     Action,
@@ -27,8 +28,7 @@ from processing_time.model import (
     Verdict,
     Window,
 )
-from processing_time.replay import Ledger, sends
-from processing_time.rule_tests import overlaid
+from processing_time.rule_tests import overlaid, sends
 from processing_time.settings import Settings
 
 START = datetime(2026, 3, 2, 7, tzinfo=UTC)

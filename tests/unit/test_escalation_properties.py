@@ -16,6 +16,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from processing_time.escalation import Key, decide
+from processing_time.ledger import Ledger
 from processing_time.model import (
     Acknowledgement,
     Action,
@@ -29,7 +30,6 @@ from processing_time.model import (
     Verdict,
     Window,
 )
-from processing_time.replay import Ledger
 from processing_time.rule_tests import overlaid
 from processing_time.settings import Mute, Settings
 

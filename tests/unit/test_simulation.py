@@ -19,8 +19,8 @@ import pytest
 
 from processing_time.escalation import decide
 from processing_time.evaluation import judge
+from processing_time.ledger import Ledger
 from processing_time.model import Sample, Verdict, Window
-from processing_time.replay import Ledger
 from processing_time.settings import Settings, load
 
 TABLE = Path(__file__).resolve().parents[2] / "docs" / "simulation-table.md"
