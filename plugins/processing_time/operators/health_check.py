@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +13,9 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from processing_time.evaluation import evaluate
-from processing_time.model import ALL_COMPANIES, Collected, Severity, SourceUnavailable, Verdict, utc
+from processing_time.model import ALL_COMPANIES, Collected, Severity, SourceUnavailable, Verdict
 from processing_time.operators import connections, run
-from processing_time.store import Check, Store
+from processing_time.store import Store
 from processing_time.summary import Summary, summarise, table
 from processing_time.timeline import Timeline, previous_tick
 
@@ -49,18 +49,13 @@ class CheckOperator(BaseOperator):
     def timeline(self, as_of: datetime, settings: Settings, source: str) -> Timeline:
         """The windows of the check, *since last check* as it holds for one source."""
         tick = previous_tick(settings.schedule.health_check, settings.zone, as_of)
-        since = self.store.since(as_of).get(source, tick)
+        since = self.store.since(as_of, source) or tick
         return Timeline(
             as_of,
             settings.zone,
             settings.application_zone,
             max(since, as_of - settings.schedule.max_catch_up),
         )
-
-    def recorded_flags(self, as_of: datetime) -> Flags | None:
-        """The flags that this very check was made with before; None when it is made for the first time."""
-        earlier = self.store.checks(as_of, as_of + timedelta(seconds=1))
-        return earlier[0].flags if earlier else None
 
 
 class CollectOperator(CheckOperator):
@@ -101,7 +96,7 @@ class CollectOperator(CheckOperator):
         """The flags that this check was made with before, else those of now."""
         from processing_time.sources import feature_flags
 
-        if recorded := self.recorded_flags(timeline.as_of):
+        if recorded := self.store.flags(timeline.as_of):
             return recorded
         try:
             return feature_flags.read(settings.application.env_file).to_json()
@@ -126,7 +121,7 @@ class CollectOperator(CheckOperator):
         from processing_time.sources import laravel_log
 
         # Without a memory of the lines that show that the log is alive, look for them as far back as they may be.
-        known = self.store.memory(timeline.as_of).sightings
+        known = self.store.sightings()
         need_since = None if known else timeline.as_of - settings.silent_after
         return laravel_log.collect(settings, timeline, present=run.present(), need_since=need_since)
 
@@ -166,16 +161,15 @@ class EvaluateOperator(CheckOperator):
         if run.dry(context):
             self.log.info("Dry run: nothing is kept.")
         else:
-            check = Check(
+            self.store.save_check(
                 as_of=as_of,
                 dag_run_id=context["dag_run"].run_id,
+                verdicts=verdicts,
                 state=summary.state,
-                flags=known_flags or None,
-                facts=facts.get("mysql", {}),
-                sources=dict.fromkeys(facts, timeline.since),
+                flags=known_flags,
+                facts=facts,
+                sources=facts.keys(),
             )
-            seen = facts.get("log", {}).get("sightings", {})
-            self.store.save_check(check, verdicts, {name: utc(at) for name, at in seen.items()})
         alerting = [
             v for v in verdicts if v.company_id == ALL_COMPANIES or settings.rule(v.metric).alert_per_company
         ]
