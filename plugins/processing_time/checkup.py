@@ -150,7 +150,7 @@ def _not_the_application(connection: Any) -> Any:
 
 def keys_elsewhere(client: Redis, pattern: str) -> str:
     """Where keys are when none matches: without the pattern's ``pt_`` part, or in another database; empty when nowhere."""
-    looser = pattern.split(":pt_")[0] + "*" if ":pt_" in pattern else pattern
+    looser = pattern.split(":pt_")[0].rstrip("*") + "*" if ":pt_" in pattern else pattern
     own = int(client.connection_pool.connection_kwargs.get("db") or 0)
     try:
         numbers = sorted(int(name.removeprefix("db")) for name in client.info("keyspace"))

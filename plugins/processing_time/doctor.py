@@ -23,7 +23,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowNotFoundException
 
 from processing_time import checkup
 from processing_time.checkup import Found, Line
-from processing_time.evaluation import Memory, evaluate
+from processing_time.evaluation import Memory, evaluate, length_text
 from processing_time.messages.context import elapsed
 from processing_time.model import ALL_COMPANIES, Collected, Loss, SourceUnavailable, State
 from processing_time.operators import connections
@@ -121,7 +121,7 @@ class _Sources:
         collected = database.collect(connect, self.settings, self.timeline, flags)
         self.collected["mysql"] = collected
         number = collected.facts["traffic"]
-        traffic = f"{'?' if number is None else number} eligible appointments in {self.settings.silent_after.days} days"
+        traffic = f"{'?' if number is None else number} eligible appointments in {length_text(self.settings.silent_after)}"
         with snapshot(connect, self.settings.schedule.statement_timeout) as opened:
             yield from checkup.reader(connections.MYSQL, opened, traffic)
 
@@ -132,10 +132,8 @@ class _Sources:
         )
         self.collected["log"] = collected
         files, newest = collected.facts["globs"], collected.facts["newest_record"]
-        age = elapsed(self.present - datetime.fromisoformat(newest)) if newest else ""
-        yield Line(
-            "ok", LOGS, f"{sum(files.values())} files, newest record {f'{age} ago' if age else 'unknown'}"
-        )
+        age = f"{elapsed(self.present - datetime.fromisoformat(newest))} ago" if newest else "unknown"
+        yield Line("ok", LOGS, f"files: {sum(files.values())}, newest record {age}")
         for pattern, number in files.items():
             if not number:
                 yield Line("note", LOGS, f"{pattern} matches no file")
@@ -219,7 +217,7 @@ def _repairer(settings: Settings) -> Found:
         with snapshot(_connect(WRITE), settings.schedule.statement_timeout) as opened:
             yield from checkup.repairer(WRITE, opened)
     except SourceUnavailable as error:
-        yield Line("fix", WRITE, str(error).replace(f"{connections.MYSQL}:", f"{WRITE}:"))
+        yield Line("fix", WRITE, str(error).replace(connections.MYSQL, WRITE))
 
 
 def _reachable(conn_id: str, port: int) -> Found:

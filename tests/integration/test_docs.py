@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: MIT
+"""What the documentation tells people to run works: grants, queries, the settings for the deployed application."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from demo.application import Application
+from demo.traffic import Plan, generate
+from processing_time import doctor
+
+PROJECT = Path(__file__).resolve().parents[2]
+PRESENT = datetime(2026, 11, 17, 13, 0, 20, tzinfo=UTC)
+GUIDE, DEPLOYED = "guide", "deployed"
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """The code blocks of a page, without their indentation."""
+    text = (PROJECT / page).read_text(encoding="utf-8")
+    found = re.findall(rf"^( *)```{language}\n(.*?)^\1```$", text, re.MULTILINE | re.DOTALL)
+    return [re.sub(rf"^{indent}", "", block, flags=re.MULTILINE) for indent, block in found]
+
+
+def statements(block: str) -> list[str]:
+    return [statement.strip() for statement in block.split(";") if statement.strip()]
+
+
+@pytest.fixture
+def built(application: Application, watch: Callable[[Application], None]) -> Callable[[str], Application]:
+    """The application in one of its two forms, watched."""
+
+    def build(world: str) -> Application:
+        application.build(generate(Plan(PRESENT, days=3, world=world, requests_a_day=90)))
+        watch(application)
+        return application
+
+    return build
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/install.md"])
+@pytest.mark.parametrize("world", [GUIDE, DEPLOYED])
+def test_the_grants_suffice(page, world, built, mariadb, monkeypatch):
+    built(world)
+    with contextlib.closing(mariadb.root()) as connection, connection.cursor() as cursor:
+        cursor.execute("DROP DATABASE processing_time_monitor")
+        for user in ("pt_monitor", "pt_monitor_write", "pt_store"):
+            cursor.execute(f"DROP USER {user}@'%'")
+        for statement in (s for block in blocks(page, "sql") for s in statements(block)):
+            cursor.execute(statement)
+    monkeypatch.delenv("AIRFLOW_CONN_PROCESSING_TIME_MYSQL_WRITE")
+    logins = dict(
+        re.findall(r"'(pt_\w+)'@'%' IDENTIFIED BY '([^']+)'", (PROJECT / page).read_text(encoding="utf-8"))
+    )
+    schemas = {"pt_monitor": "booking", "pt_monitor_write": "booking", "pt_store": "processing_time_monitor"}
+    names = {"pt_monitor": "MYSQL", "pt_monitor_write": "MYSQL_WRITE", "pt_store": "STORE"}
+    for user, password in logins.items():
+        uri = mariadb.uri(user, password, schemas[user])
+        monkeypatch.setenv(f"AIRFLOW_CONN_PROCESSING_TIME_{names[user]}", uri)
+        shown = f"{user}:{password}@db.example.com:3306/{schemas[user]}"
+        assert user == "pt_monitor_write" or shown in (PROJECT / page).read_text(encoding="utf-8")
+    about = {f"processing_time_{names[user].lower()}": [] for user in logins}
+    for line in doctor.examine(PRESENT):
+        about.get(line.what, []).append(line.mark)
+        assert line.mark != "fix", line
+    assert about == {what: ["ok"] for what in about}
+
+
+@pytest.mark.parametrize(
+    "query", blocks("docs/runbook.md", "sql"), ids=lambda query: query.split("\n")[0][:60]
+)
+def test_the_queries_of_the_runbook_run(query, built, mariadb):
+    """In both forms of the application, unless they name columns that only one has."""
+    only = {
+        world
+        for world, column in ((GUIDE, "a.sync_status"), (DEPLOYED, "calcom_sync_status"))
+        if column in query
+    }
+    for world in only or {GUIDE, DEPLOYED}:
+        built(world)
+        with contextlib.closing(mariadb.root("booking")) as connection, connection.cursor() as cursor:
+            for statement in statements(query):
+                cursor.execute(statement)
+
+
+def test_the_settings_for_the_deployed_application_leave_nothing_unknown(built, tmp_path, monkeypatch):
+    application = built(DEPLOYED)
+    (example,) = (block for block in blocks("docs/settings.md", "yaml") if "calcom_sync_status" in block)
+    own = tmp_path / "own.yaml"
+    own.write_text(example, encoding="utf-8")
+    monkeypatch.setenv("PROCESSING_TIME_CONFIG", str(own))
+    for name in ("SYNC_STATUS_COLUMN", "ERROR_VALUES", "CACHE_KEY_PATTERN"):
+        monkeypatch.delenv(f"PROCESSING_TIME__APPLICATION__{name}")
+    monkeypatch.setenv("PROCESSING_TIME__APPLICATION__ENV_FILE", str(application.env_file))
+    assert [str(line) for line in doctor.examine(PRESENT) if "unknown" in line.text] == []
