@@ -23,7 +23,7 @@ from demo.account import BERLIN, Account
 from demo.application import Server
 from demo.processes import ServiceError
 from demo.scenarios import Expected
-from demo.slack.workspace import CHANNELS, Message
+from demo.slack.workspace import Message, Workspace, readers_names
 from demo.slack_text import render_thread
 
 _COLOURS = {
@@ -116,7 +116,7 @@ def alert_lines(kept: Kept) -> Iterator[Text]:
 
 def threads(messages: Sequence[Message], width: int) -> Iterator[RenderableType]:
     """The threads as a reader sees them, a panel each; a broadcast is shown in its thread."""
-    names = {identifier: name for name, identifier in CHANNELS.items()}
+    names = readers_names(Workspace())
     for root in messages:
         if root.get("thread_ts", root["ts"]) != root["ts"]:
             continue
@@ -124,9 +124,10 @@ def threads(messages: Sequence[Message], width: int) -> Iterator[RenderableType]
         thread = [
             m for m in messages if m["channel"] == channel and root["ts"] in (m["ts"], m.get("thread_ts"))
         ]
-        text = render_thread(thread, width=min(width - 4, 110))
-        title = f"Slack: channel for {names.get(channel, channel)}"
-        yield Panel(Text(text), title=title, title_align="left", border_style="blue", padding=(0, 1))
+        text = Text(render_thread(thread, names, width=min(width, 114) - 4))
+        yield Panel(
+            text, title=f"Slack  #{names.get(channel, channel)}", title_align="left", border_style="blue"
+        )
 
 
 def differences(kept: Kept, expected: Expected, account: Account) -> Iterator[tuple[str, bool]]:

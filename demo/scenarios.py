@@ -102,16 +102,17 @@ class Scenario:
 
 def healthy(clock: Clock) -> Scenario:
     """Everything works."""
-    return Scenario(Plan(clock.until), _once(clock), Expected(states=_ALL_WELL))
+    return Scenario(Plan(clock.until), _twice(clock), Expected(states=_ALL_WELL))
 
 
 def phase_failures(clock: Clock) -> Scenario:
     """The observer fails for one company: appointments without phases, staff double-booked."""
-    start = clock.before(hours=4)
-    troubles = (Trouble(start, clock.until, 0.95, company_id=2), Trouble(start, clock.until, 0.04))
+    start = clock.before(minutes=55)
+    troubles = (Trouble(start, clock.until, 0.95, company_id=2), Trouble(start, clock.until, 0.05))
+    rush = Surge(clock.before(hours=1), clock.as_of, per_hour=140)
     return Scenario(
-        Plan(clock.until, phase_failures=troubles),
-        _once(clock),
+        Plan(clock.until, surges=(rush,), phase_failures=troubles),
+        _twice(clock),
         Expected(
             states={
                 **_ALL_WELL,
@@ -130,7 +131,7 @@ def sync_outage(clock: Clock) -> Scenario:
     trouble = Trouble(clock.local(15, days_ago=1), clock.until, 0.9)
     return Scenario(
         Plan(clock.until, sync_failures=(trouble,)),
-        _once(clock),
+        _twice(clock),
         Expected(
             states={**_ALL_WELL, "calcom_sync_success_rate": "critical", "calcom_sync_failures": "alert"},
             opened=frozenset({"calcom_sync_success_rate"}),
@@ -164,7 +165,7 @@ def normal_load(clock: Clock) -> Scenario:
     load = Surge(clock.before(hours=4), clock.as_of, per_hour=100)
     return Scenario(
         Plan(clock.until, surges=(load,)),
-        _once(clock),
+        _twice(clock),
         Expected(states=_ALL_WELL, below={"phase_creation_time": 50, "phase_creation_failures": 1}),
     )
 
@@ -176,11 +177,11 @@ def peak_load(clock: Clock) -> Scenario:
         Plan(
             clock.until,
             surges=(Surge(start, clock.as_of, per_hour=500),),
-            phase_failures=(Trouble(start, clock.as_of, 0.003),),
+            phase_failures=(Trouble(start, clock.as_of, 0.002),),
             slow_phases=(Trouble(start, clock.as_of, 1.0),),
             slow_ms=42.0,
         ),
-        _once(clock),
+        _twice(clock),
         Expected(
             states={**_ALL_WELL, "phase_creation_time": "degraded", "orphaned_appointments": "alert"},
             below={"phase_creation_time": 100},
@@ -198,7 +199,7 @@ def pilot_rollout(clock: Clock) -> Scenario:
     """Two pilot companies are whitelisted; the others' appointments have no phases, and that is no alarm."""
     return Scenario(
         Plan(clock.until, flags=Flags(company_whitelist=(1, 3))),
-        _once(clock),
+        _twice(clock),
         Expected(
             states={
                 key: _ALL_WELL[key]
@@ -294,8 +295,9 @@ def _repair(until: datetime) -> Callable[[Stage], None]:
     return act
 
 
-def _once(clock: Clock) -> tuple[Check, ...]:
-    return (Check(clock.as_of),)
+def _twice(clock: Clock) -> tuple[Check, ...]:
+    """The check, and the one before it: a monitor that has just been installed knows too little of the past."""
+    return (Check(clock.before(hours=1)), Check(clock.as_of))
 
 
 _LOG_RULES = ("phase_creation_failures", "observer_disabled", "cache_miss_spike", "calcom_sync_failures")

@@ -6,6 +6,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import zip_longest
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -60,12 +61,15 @@ def _block(block: Mapping[str, Any], names: Mapping[str, str]) -> Iterator[str]:
         title = plain(block["text"]["text"])
         yield from (title, "─" * min(len(title), 60))
     elif kind == "section":
-        for entry in (block.get("text"), *block.get("fields", ())):
-            if entry:
-                yield from _text(entry, names).split("\n")
+        if block.get("text"):
+            yield from _text(block["text"], names).split("\n")
+        fields = [_text(entry, names).replace("\n", ": ", 1) for entry in block.get("fields", ())]
+        yield from (
+            f"{left:<44}  {right}" for left, right in zip_longest(fields[::2], fields[1::2], fillvalue="")
+        )
     elif kind == "context":
-        parts = (_text(entry, names) for entry in block["elements"] if entry["type"] != "image")
-        yield from "  ".join(parts).split("\n")
+        for entry in block["elements"]:
+            yield from _text(entry, names).split("\n") if entry["type"] != "image" else ()
     elif kind == "actions":
         yield "  ".join(f"[{plain(entry['text']['text'])}]" for entry in block["elements"])
     elif kind == "image":

@@ -115,6 +115,12 @@ def test_a_thread_as_text() -> None:
                     "type": "context",
                     "elements": [{"type": "mrkdwn", "text": "a"}, {"type": "mrkdwn", "text": "b"}],
                 },
+                {
+                    "type": "section",
+                    "fields": [
+                        {"type": "mrkdwn", "text": text} for text in ("*Window*\ntoday", "*Level*\n2")
+                    ],
+                },
             ],
             reactions=[{"name": "eyes", "users": ["U1"], "count": 1}],
         ),
@@ -129,7 +135,9 @@ def test_a_thread_as_text() -> None:
             "  Low rate",
             "  ────────",
             "  79 % of @Anna",
-            "  a  b",
+            "  a",
+            "  b",
+            f"  {'Window: today':<44}  Level: 2",
             "  👀 1",
             "",
             "  │ Monitor  23:14 (also sent to the channel)",
