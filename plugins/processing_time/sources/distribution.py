@@ -57,7 +57,6 @@ def samples(
     return [
         _sample(Sample(key, window, company_id), population, detail)
         for company_id, population in sorted(populations.items())
-        if company_id == ALL_COMPANIES or population.eligible
     ]
 
 
