@@ -108,7 +108,6 @@ def _threshold(verdict: Verdict) -> Finding:
 
 def _lost(verdict: Verdict, settings: Settings, hidden: Collection[str]) -> Finding:
     """Too little data is no proof that the measurement is back, so only a judged value clears it."""
-    never = verdict.sample.loss is Loss.NEVER
     finding = Finding(
         verdict.metric + UNKNOWN, verdict.company_id, Evidence.GOOD, "measured again", verdict=verdict
     )
@@ -121,9 +120,9 @@ def _lost(verdict: Verdict, settings: Settings, hidden: Collection[str]) -> Find
         evidence=Evidence.BAD,
         reason=verdict.reason or "it could not be measured",
         severity=Severity.MEDIUM,
-        lasting=None if never else Severity.HIGH,
-        level_cap=1 if never else verdict.level_cap,
-        once=never,
+        lasting=Severity.HIGH,
+        level_cap=verdict.level_cap,
+        once=verdict.sample.loss is Loss.NEVER,
         silent=f"{_source_of(verdict.metric, settings)} speaks for it" if verdict.metric in hidden else "",
     )
 

@@ -181,6 +181,14 @@ def test_a_window_in_which_the_flags_changed_stays_at_level_one(day: Day) -> Non
     assert alert(day.check(rate(RATE, 50, 100))[RATE, 0]).level == 2
 
 
+def test_what_is_harmless_now_is_repeated_without_a_mention_although_it_once_paged(day: Day) -> None:
+    for _ in range(2):
+        paged = day.check(count(ORPHANS, 9, 10))[ORPHANS, 0]
+    assert paged.mention
+    reminded = day.check(count(ORPHANS, 1, 10), minutes=300)[ORPHANS, 0]
+    assert (reminded.action, alert(reminded).level, reminded.mention) == (Action.REMIND, 2, False)
+
+
 # --- acknowledging ------------------------------------------------------------------------------------------
 
 
@@ -196,6 +204,16 @@ def test_an_acknowledgement_keeps_who_and_when_and_how_long(day: Day) -> None:
     )
     assert after.acknowledged_until == day.as_of + timedelta(hours=4)
     assert after.bad_checks == 2, "the check counts as well"
+
+
+def test_a_reaction_read_a_moment_after_the_check_does_not_hold_past_the_fourth_check(day: Day) -> None:
+    day.check(count(SPIKE, 500))
+    verdict = judge(count(SPIKE, 500), day.settings)
+    day.as_of += timedelta(hours=1)
+    read = [Acknowledgement(1, "U1", day.as_of + timedelta(seconds=9))]
+    decisions = decide([verdict], day.ledger.standing, read, day.settings, day.as_of, {})
+    assert alert(decisions[0]).acknowledged_until == day.as_of + timedelta(hours=4)
+    assert alert(decisions[0]).acknowledged_at == day.as_of + timedelta(seconds=9)
 
 
 def test_acknowledged_and_worse_in_one_check_is_two_decisions_in_order(day: Day) -> None:
@@ -348,6 +366,26 @@ def test_muting_a_dead_source_covers_what_it_hides(day: Day) -> None:
     assert not [d for d in day.all if sends(d)]
 
 
+def test_a_dead_source_all_of_whose_metrics_are_muted_is_silent(day: Day) -> None:
+    names = day.settings.enabled("log")
+    mutes = [{"rule": n, "until": "2027-01-01T00:00:00Z", "reason": "log moves"} for n in names]
+    day.settings = overlaid({"mutes": mutes})
+    dead = [
+        replace(judge(lost(n, Loss.SOURCE, "gone"), day.settings), muted="muted: log moves") for n in names
+    ]
+    assert not [d for d in day.decide(dead).values() if sends(d)]
+    day.settings = overlaid({"mutes": mutes[:1]})
+    one_muted = [dead[0], *(replace(verdict, muted="") for verdict in dead[1:])]
+    assert [d.rule for d in day.decide(one_muted).values() if sends(d)] == ["source.log.unknown"]
+
+
+def test_a_lost_measurement_is_not_told_again_for_single_companies(day: Day) -> None:
+    day.settings = overlaid({"metrics": {RATE: {"alert_per_company": True}}})
+    samples = [replace(lost(RATE, Loss.LOST, "no such column"), company_id=c) for c in (0, 7)]
+    day.check(*samples, rate(SYNC, 100, 100))
+    assert [d.rule for d in day.all if sends(d)] == [f"{RATE}.unknown"]
+
+
 def test_what_is_inhibited_says_by_whom_and_speaks_when_the_cause_is_better(day: Day) -> None:
     orphans = count(ORPHANS, 60, 100, ids=[1])
     decisions = day.check(rate(RATE, 40, 100), orphans)
@@ -410,6 +448,20 @@ def test_when_all_companies_together_have_the_news_they_speak_for_the_single_one
     day.check(rate(RATE, 60, 100), *(rate(RATE, 50, 100, company=c) for c in range(1, 8)))
     (told,) = [d for d in day.all if sends(d)]
     assert (told.company_id, told.companies) == (0, (1, 2, 3, 4, 5, 6, 7))
+
+
+def test_who_speaks_for_others_calls_for_them_and_tells_that_they_got_worse(day: Day) -> None:
+    day.settings = overlaid({"metrics": {RATE: {"alert_per_company": True}}})
+    companies = range(1, 8)
+    day.check(rate(RATE, 94, 100), *(rate(RATE, 50, 100, company=c) for c in companies))
+    (opened,) = [d for d in day.all if sends(d)]
+    assert (opened.company_id, opened.mention, opened.diagnose) == (0, True, True)
+
+    day = Day(day.settings)
+    day.check(rate(RATE, 94, 100), *(rate(RATE, 94, 100, company=c) for c in companies))
+    day.check(rate(RATE, 94, 100), *(rate(RATE, 50, 100, company=c) for c in companies))
+    (worse,) = [d for d in day.all if sends(d)]
+    assert (worse.company_id, worse.moved) == (0, True)
 
 
 def test_five_companies_speak_for_themselves(day: Day) -> None:
