@@ -13,6 +13,7 @@ from typing import Any
 
 import MySQLdb
 import pytest
+
 from processing_time import store_session
 from processing_time.escalation import Standing
 from processing_time.model import (
@@ -31,6 +32,7 @@ from processing_time.outbox import LockLost, Notification, Place
 from processing_time.settings import Settings, load
 from processing_time.store import Store
 from processing_time.store_session import Busy, StoreError
+from tests.integration.own_schema import fresh, login
 
 TEN = datetime(2026, 11, 20, 10, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -38,16 +40,9 @@ RATE = "phase_creation_success_rate"
 
 
 @pytest.fixture
-def connect(mariadb: Any) -> Iterator[Callable[[], Any]]:
-    """Connections as the store's own login to an empty schema of its own."""
-    with closing(mariadb.root()) as root, closing(root.cursor()) as cursor:
-        cursor.execute("DROP DATABASE IF EXISTS processing_time_monitor")
-        cursor.execute("CREATE DATABASE processing_time_monitor CHARACTER SET utf8mb4")
-        cursor.execute("CREATE USER IF NOT EXISTS store_test@'%' IDENTIFIED BY 'store-test'")
-        cursor.execute("GRANT ALL ON processing_time_monitor.* TO store_test@'%'")
-    yield lambda: _login(mariadb)
-    with closing(mariadb.root()) as root, closing(root.cursor()) as cursor:
-        cursor.execute("DROP DATABASE IF EXISTS processing_time_monitor")
+def connect(mariadb: Any) -> Callable[[], Any]:
+    """Connections to an empty schema."""
+    return fresh(mariadb)
 
 
 @pytest.fixture
@@ -59,16 +54,6 @@ def store(connect: Callable[[], Any]) -> Iterator[Store]:
 @pytest.fixture
 def settings() -> Settings:
     return load()
-
-
-def _login(mariadb: Any, user: str = "store_test", password: str = "store-test", **more: Any) -> Any:
-    return MySQLdb.connect(
-        host=getattr(mariadb, "host", "127.0.0.1"),
-        port=mariadb.port,
-        user=user,
-        password=password,
-        **{"database": "processing_time_monitor", "charset": "utf8mb4", **more},
-    )
 
 
 def rows(connect: Callable[[], Any], sql: str) -> list[dict[str, Any]]:
@@ -245,7 +230,7 @@ def test_a_missing_database_is_one_sentence(mariadb: Any) -> None:
 
 def test_a_connection_without_a_schema_uses_ours(mariadb: Any, store: Store) -> None:
     store.newest_finished()
-    with Store(lambda: _login(mariadb, database="")) as other:
+    with Store(lambda: login(mariadb, database="")) as other:
         save(other)
         assert [c.as_of for c in other.checks(TEN, TEN + HOUR)] == [TEN]
 
@@ -275,7 +260,7 @@ def test_other_drivers_and_cursors(
         import MySQLdb.cursors
 
         kind = MySQLdb.cursors.DictCursor if driver == "dict cursor" else MySQLdb.cursors.SSCursor
-        return _login(mariadb, cursorclass=kind)
+        return login(mariadb, cursorclass=kind)
 
     with Store(other) as store:
         save(store, TEN, [verdict(), verdict(company=3, detail={"name": "Anna 🚨"})])
@@ -648,24 +633,29 @@ def test_a_message_is_owed_until_it_is_delivered(store: Store, settings: Setting
 
 
 def test_only_one_process_delivers(store: Store, connect: Callable[[], Any]) -> None:
-    with store.outbox.delivering(), Store(connect) as other:
-        with pytest.raises(Busy, match="'deliver'"), other.outbox.delivering(wait=0):
+    with Store(connect) as other:
+        with (
+            store.outbox.delivering(),
+            pytest.raises(Busy, match="'deliver'"),
+            other.outbox.delivering(wait=0),
+        ):
             pytest.fail("two at once")
-    with Store(connect) as other, other.outbox.delivering(wait=0):
-        pass
+        with other.outbox.delivering(wait=0):
+            pass
 
 
 def test_nothing_is_sent_without_the_lock(store: Store, connect: Callable[[], Any], mariadb: Any) -> None:
     store.outbox.add([message("x")], TEN)
-    with pytest.raises(LockLost), store.outbox.delivering():
+    others = (
+        "SELECT id FROM information_schema.processlist WHERE user = 'store_test' AND id <> CONNECTION_ID()"
+    )
+    with store.outbox.delivering():
         (owed,) = store.outbox.due(TEN)
-        (holder,) = rows(
-            connect,
-            "SELECT id FROM information_schema.processlist WHERE user = 'store_test' AND id <> CONNECTION_ID()",
-        )
+        (holder,) = rows(connect, others)
         with closing(mariadb.root()) as root, closing(root.cursor()) as cursor:
             cursor.execute(f"KILL {holder['id']}")
-        store.outbox.attempt(owed, "C1", TEN)
+        with pytest.raises(LockLost):
+            store.outbox.attempt(owed, "C1", TEN)
     assert store.outbox.due(TEN)[0].attempts == 0
 
 

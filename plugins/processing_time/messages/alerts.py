@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from processing_time.messages.context import LEVELS, Context, elapsed, status
 from processing_time.messages.document import Call, Facts, Items, Links, Message, Note, Paragraph, Part
-from processing_time.model import ALL_COMPANIES, Alert, AlertState, Decision, Verdict
+from processing_time.model import ALL_COMPANIES, Action, Alert, AlertState, Decision, Verdict
 
 
 def root(decision: Decision, context: Context, *, call: bool = False) -> Message:
@@ -50,17 +50,17 @@ def escalated(decision: Decision, context: Context, *, call: bool = False) -> Me
     if before and alert.severity is not before.severity:
         what = f"{before.severity.upper()} → {alert.severity.upper()}"
     parts: list[Part] = [Paragraph(_sentence(decision.reason)), _facts(decision, context)]
-    if decision.toggle:
+    if decision.toggle and context.settings.escalation.incident_dag:
         parts.append(
-            Paragraph(
-                "Disabling the feature is proposed. An incident run waits for somebody's approval;"
-                " without an answer nothing happens.",
-                label="Level 3",
-            )
+            Paragraph("An incident run waits for somebody's approval. Without an answer nothing happens.")
         )
     if call:
         parts += _call(context, "this needs somebody now.")
-    parts += [*_lists(decision, context), _links(alert, context)]
+    parts += [
+        Paragraph(context.action(alert.rule), label="What to do"),
+        *_lists(decision, context),
+        _links(alert, context),
+    ]
     return Message(f"⬆️ {what} · {context.rule(alert.rule, alert.company_id)}", tuple(parts))
 
 
@@ -121,7 +121,7 @@ def resolved(decision: Decision, context: Context, *, shared: bool = False) -> M
     what = "Resolved"
     if shared and not decision.companies:
         what = f"{context.rule(alert.rule, alert.company_id)} resolved"
-    text = f"✅ {what} after {elapsed(context.as_of - alert.opened_at)}: {_sentence(decision.reason)}"
+    text = f"✅ {what} after {elapsed(context.as_of - alert.opened_at)}: {decision.reason}."
     if decision.verdict and _measured(decision.verdict):
         text += f" Now at {context.value(decision.verdict)} ({context.window(decision.verdict)})."
     return Message("", (Paragraph(text), *_lists(decision, context)))
@@ -150,7 +150,10 @@ def _together(alert: Alert, firing: Sequence[Alert]) -> Alert:
 
 
 def _body(decision: Decision, alert: Alert, context: Context, *, call: bool) -> list[Part]:
-    parts: list[Part] = [Paragraph(_sentence(decision.reason)), _facts(decision, context)]
+    # What it is about; why something changed is said in the thread.
+    changed = decision.action not in (Action.OPEN, Action.RESOLVE)
+    reason = decision.verdict.reason if changed and decision.verdict else decision.reason
+    parts: list[Part] = [Paragraph(_sentence(reason)), _facts(decision, context, level=True)]
     if alert.state is not AlertState.RESOLVED:
         parts.append(Paragraph(context.action(alert.rule), label="What to do"))
     if call:
@@ -162,14 +165,13 @@ def _body(decision: Decision, alert: Alert, context: Context, *, call: bool) -> 
     return parts
 
 
-def _facts(decision: Decision, context: Context) -> Facts:
+def _facts(decision: Decision, context: Context, *, level: bool = False) -> Facts:
     alert, verdict = _alert(decision), decision.verdict
     values: dict[str, str] = {}
     if verdict and _measured(verdict):
         values["Value"] = context.value(verdict)
-    if verdict and verdict.threshold and verdict.metric == alert.rule:
+    if verdict and verdict.metric == alert.rule:
         values["Threshold"] = verdict.threshold
-    if verdict:
         values["Window"] = context.window(verdict)
     values["Opened"] = f"{context.clock(alert.opened_at)} {context.settings.timezone}"
     if alert.acknowledged_by and alert.state is AlertState.ACKNOWLEDGED:
@@ -178,7 +180,8 @@ def _facts(decision: Decision, context: Context) -> Facts:
         values["Resolved"] = (
             f"{context.clock(alert.resolved_at)}, after {elapsed(alert.resolved_at - alert.opened_at)}"
         )
-    values["Level"] = LEVELS[alert.level]
+    if level:
+        values["Level"] = LEVELS[alert.level]
     return Facts(values)
 
 

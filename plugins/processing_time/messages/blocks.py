@@ -95,7 +95,7 @@ def _blocks(message: Message) -> list[Block]:
 def _fitting(blocks: list[Block]) -> list[Block]:
     """The first blocks that fit together, and a last one about the rest."""
     sizes = list(accumulate(map(_size, blocks)))
-    if len(blocks) <= MAX_BLOCKS and sizes[-1] <= MAX_ALL:
+    if len(blocks) <= MAX_BLOCKS and _size(blocks) <= MAX_ALL:
         return blocks
     kept = sum(size <= MAX_ALL - 100 for size in sizes[: MAX_BLOCKS - 1])
     return [*blocks[:kept], _context([_left_out(len(blocks) - kept, "parts")])]
@@ -115,11 +115,12 @@ def _part(part: Part, room: int) -> list[Block]:
         case Links():
             return _buttons(part)
         case Note():
-            return [_context([cut_lines([_line(line)], 1_000, "lines") for line in part.lines])]
+            lines = [cut_lines([_line(line)], 1_000, "lines") for line in part.lines]
+            return [_context(lines)] if lines else []
 
 
 def _header(title: str) -> Block:
-    text = cut_lines([_line(title)], MAX_HEADER, "")
+    text = cut_lines([_line(title)], MAX_HEADER, "") or "–"
     return {"type": "header", "text": {"type": "plain_text", "text": text, "emoji": True}}
 
 
@@ -149,7 +150,11 @@ def _buttons(links: Links) -> list[Block]:
     buttons = [
         {
             "type": "button",
-            "text": {"type": "plain_text", "text": cut_lines([_line(label)], MAX_BUTTON, ""), "emoji": True},
+            "text": {
+                "type": "plain_text",
+                "text": cut_lines([_line(label)], MAX_BUTTON, "") or "–",
+                "emoji": True,
+            },
             "url": address,
             "action_id": f"link-{number}",
         }
@@ -195,7 +200,10 @@ def _plain(part: Part) -> list[str]:
         case Call():
             return [f"{part.token} {_line(part.text)}"]
         case Links():
-            return [f"<{_address(address)}|{_line(label)}>" for label, address in part.targets.items()]
+            links = (
+                (_address(address), _line(label).replace("|", "¦")) for label, address in part.targets.items()
+            )
+            return [f"<{address}|{label}>" for address, label in links if len(address) <= MAX_URL]
         case Note():
             return [_line(line) for line in part.lines]
 

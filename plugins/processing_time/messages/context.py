@@ -79,7 +79,7 @@ class Context:
     def action(self, rule: str) -> str:
         """What to do about a rule."""
         if rule.endswith(UNKNOWN):
-            return "Until this works nobody watches this: do what the reason says"
+            return "Do what the reason says; until then nobody watches this"
         return self.settings.rule(rule).action if _known(rule, self.settings) else "Look at the runbook"
 
     def runbook(self, rule: str) -> str:
