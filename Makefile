@@ -47,6 +47,11 @@ doctor: $(RUN)  ## go through the connections of this installation: what works, 
 test-rules: $(RUN)  ## test alert rules: the shipped ones, or your own (FILE=rules.yaml)
 	@$(PY) -m processing_time.rule_tests $(or $(FILE),tests/rules/*.yaml)
 
+.PHONY: replay
+replay: $(RUN)  ## what the settings in force would have alerted, beside what was (FROM=2026-03-01 TO=2026-03-08)
+	@if [ -z "$(FROM)" ]; then echo "Say since when: make replay FROM=2026-03-01, and TO=2026-03-08 if not until now" >&2; exit 2; fi
+	@$(PY) -m processing_time.replay --from "$(FROM)" $(if $(TO),--to "$(TO)")
+
 # --- Change it ------------------------------------------------------------------------------------------------------
 
 .PHONY: test
