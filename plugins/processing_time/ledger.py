@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from processing_time.escalation import Key, Standing, counts
+from processing_time.escalation import Standing
+from processing_time.life_cycle import Key, counts
 from processing_time.model import Alert, AlertState, Decision, Verdict
 from processing_time.settings import Settings
 

@@ -36,9 +36,10 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
-from processing_time.escalation import Key, Recheck, decide
+from processing_time.escalation import decide
 from processing_time.evaluation import judge
 from processing_time.ledger import Ledger
+from processing_time.life_cycle import Key, Recheck
 from processing_time.model import (
     ALL_COMPANIES,
     Acknowledgement,

@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from processing_time.escalation import Key, decide
+from processing_time.escalation import decide
 from processing_time.evaluation import judge
 from processing_time.ledger import Ledger
+from processing_time.life_cycle import Key
 from processing_time.model import (
     Acknowledgement,
     Action,
@@ -333,6 +334,14 @@ def test_another_alert_about_appointments_resolves_and_says_what_is_left(day: Da
         Action.RESOLVE,
         "window clean, 7 of 50 still without phases",
     )
+
+
+def test_a_lost_measurement_is_not_about_appointments(day: Day) -> None:
+    orphans = count(ORPHANS, 2, 9, ids=[5, 3])
+    told = alert(
+        day.check(orphans.lost(Loss.LOST, "no such column"), rate(RATE, 99, 100))[f"{ORPHANS}.unknown", 0]
+    )
+    assert told.subjects == ()
 
 
 # --- shared causes and storms -------------------------------------------------------------------------------

@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from processing_time.escalation import Key, decide
+from processing_time.escalation import decide
 from processing_time.ledger import Ledger
+from processing_time.life_cycle import Key
 from processing_time.model import (
     Acknowledgement,
     Action,
