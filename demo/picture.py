@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """`python -m demo.picture`: runs a scenario and photographs its Slack thread, light and dark, for the README.
 
-The pictures are what a headless Chromium shows of the stand-in Slack's page, nothing is drawn.
+The pictures are what a headless Chromium shows of the stand-in Slack's page, nothing is drawn. It wants Debian's packages
+chromium, fonts-lato and fonts-noto-color-emoji.
 """
 
 from __future__ import annotations
@@ -107,7 +108,7 @@ def browser(directory: Path) -> Iterator[Browser]:
     """A Chromium of its own, without a window; raises ServiceError when there is none."""
     program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if program is None:
-        raise ServiceError("Chromium is not installed: run `apt-get install chromium`, then try again.")
+        raise ServiceError("Chromium is not installed: run `apt-get install chromium fonts-lato fonts-noto-color-emoji`, then try again.")
     with tempfile.TemporaryDirectory(prefix="picture-") as profile:
         found = Path(profile) / "DevToolsActivePort"
         process = ManagedProcess(directory / "chromium", "chromium")

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from processing_time.checkup import SCOPES
 from processing_time.findings import SOURCES, UNKNOWN, source_rule
 from processing_time.messages.context import Context
+from processing_time.rule_tests import load_tests, run
 from processing_time.settings import LogRule, Metric, Settings, load
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -140,7 +141,8 @@ def test_settings_page_shows_the_defaults():
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_relative_links_lead_somewhere(page):
-    for target in re.findall(r"\]\(([^)\s]+)\)", _FENCED.sub("", page.read_text(encoding="utf-8"))):
+    text = _FENCED.sub("", page.read_text(encoding="utf-8"))
+    for target in re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r'(?:src|srcset|href)="([^"]+)"', text):
         if re.match(r"https?://|mailto:", target):
             continue
         file, _, anchor = target.partition("#")
@@ -165,11 +167,18 @@ def test_commands_of_make_exist(page):
 
 def test_examples_of_settings_are_valid(tmp_path, monkeypatch):
     for page in ("settings.md", "install.md", "alerts.md"):
-        for example in re.findall(r"```yaml\n(.*?)```", read(page), re.DOTALL):
+        for example in re.findall(r"```yaml\n(?!- )(.*?)```", read(page), re.DOTALL):
             own = tmp_path / "own.yaml"
             own.write_text(example, encoding="utf-8")
             monkeypatch.setenv("PROCESSING_TIME_CONFIG", str(own))
             load()
+
+
+def test_the_example_of_a_rule_test_passes(tmp_path):
+    (example,) = re.findall(r"```yaml\n(- .*?)```", read("alerts.md"), re.DOTALL)
+    file = tmp_path / "own-rules.yaml"
+    file.write_text(example, encoding="utf-8")
+    assert [run(test) for test in load_tests(file)] == [""]
 
 
 def test_variables_of_the_examples_are_valid(monkeypatch):
@@ -184,6 +193,12 @@ def test_scopes_are_those_of_the_manifest():
     manifest = yaml.safe_load(read("slack-app-manifest.yaml"))
     assert set(SCOPES) == set(manifest["oauth_config"]["scopes"]["bot"])
     assert set(re.findall(r"`(\w+:\w+)`", read("slack.md"))) == set(SCOPES)
+
+
+def test_the_metrics_page_shows_the_simulation():
+    table = [line for line in read("simulation-table.md").splitlines() if line.startswith("|")]
+    assert len(table) > 2
+    assert "\n".join(table) in read("metrics.md")
 
 
 def test_decisions_are_numbered_once_each():
