@@ -108,7 +108,9 @@ def browser(directory: Path) -> Iterator[Browser]:
     """A Chromium of its own, without a window; raises ServiceError when there is none."""
     program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if program is None:
-        raise ServiceError("Chromium is not installed: run `apt-get install chromium fonts-lato fonts-noto-color-emoji`, then try again.")
+        raise ServiceError(
+            "Chromium is not installed: run `apt-get install chromium fonts-lato fonts-noto-color-emoji`, then try again."
+        )
     with tempfile.TemporaryDirectory(prefix="picture-") as profile:
         found = Path(profile) / "DevToolsActivePort"
         process = ManagedProcess(directory / "chromium", "chromium")
