@@ -23,7 +23,7 @@ CHUNK = 1 << 18
 """Bytes read at once."""
 LINE = 1 << 16
 """Bytes at the start of a line that are looked at."""
-_BEGINNING = 1 << 12
+_BEGINNING = 1 << 14
 _GZIP = b"\x1f\x8b"
 
 

@@ -12,7 +12,8 @@ import pickle
 import subprocess
 import sys
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -119,26 +120,28 @@ class Scanner:
                 self.tally.numbers[mark].append(number)
 
 
-def scan(plan: Plan, parts: Iterable[Part]) -> Tally:
+def scan(plan: Plan, parts: Sequence[Part]) -> Tally:
     """Count all parts, with two processes where that pays.
 
     :raises PatternError: when a pattern cannot run on the engine.
     :raises SourceUnavailable: when a file cannot be read.
     """
     scanner = Scanner(plan)
-    ours, theirs = halves(parts)
-    if sum(part.size for part in theirs) < WORTH_TWO // 2 or plan.repeats or len(os.sched_getaffinity(0)) < 2:
-        ours, theirs = ours + theirs, []
-    if not theirs:
-        _read_all(scanner, ours)
+    much = sum(part.size for part in parts if not part.file.packed) >= WORTH_TWO
+    if not much or plan.repeats or len(os.sched_getaffinity(0)) < 2:
+        _read_all(scanner, parts)
         return scanner.tally
+    ours, theirs = halves(parts)
     with _helper([part.file.fd for part in theirs]) as process:
         assert process.stdin
         assert process.stdout
-        pickle.dump(
-            (plan, [(p.file.path, p.file.fd, p.file.size, p.start, p.stop) for p in theirs]), process.stdin
-        )
-        process.stdin.close()
+        with (
+            suppress(BrokenPipeError),
+            process.stdin as order,
+        ):  # it may have died: then its part is ours, too
+            pickle.dump(
+                (plan, [(p.file.path, p.file.fd, p.file.size, p.start, p.stop) for p in theirs]), order
+            )
         _read_all(scanner, ours)
         answer = process.stdout.read()
     if process.returncode == 0:
