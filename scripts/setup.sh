@@ -81,7 +81,8 @@ apt_install() {
 
 # Lists of packages that are there serve; absent or outdated ones are fetched.
 install_packages() {
-    may_install || fail "system packages are missing; please run: sudo apt-get install --no-install-recommends $*"
+    may_install || fail "system packages are missing; please run: sudo apt-get install --no-install-recommends" \
+        "$(echo "$*" | sed "s/[^ ]*\*/'&'/g")"
     echo "setup: installing from apt: $*"
     apt_install "$@" || { as_root apt-get update -q >/dev/null && apt_install "$@"; } || {
         tail -n 15 .tools/apt.log >&2
