@@ -30,6 +30,11 @@ Happening = Literal[
     "noise",
 ]
 
+#: The two lines that say that the observer failed.
+FAILURES: tuple[Happening, ...] = ("phases_failed", "phases_update_failed")
+#: (numerator, denominator); no denominator where there is no population.
+Figures = tuple[float, float | None]
+
 
 @dataclass(frozen=True, slots=True)
 class Company:
@@ -197,9 +202,48 @@ class Account:
         ]
         return sum(1 for a in found if not a.service.has_processing_time), len(found)
 
+    def figures(self, as_of: datetime, since: datetime, company: int = 0) -> dict[str, Figures]:
+        """What each metric should be made of; `since` is where its reading of the log starts.
+
+        The log does not tell companies apart: its figures are for all of them.
+        """
+        complete, today = self.phase_creation(as_of, company)
+        orphans, two_days = self.orphans(as_of, company)
+        states, week = self.synced(as_of, company)
+        stale, with_phases = self.stale(as_of, company)
+        durations = [r.duration_ms for r in self.happened("phases_created", since, as_of) if r.duration_ms]
+        hits, misses = (len(self.happened(kind, since, as_of)) for kind in ("cache_hit", "cache_miss"))
+        failures = [r for kind in FAILURES for r in self.happened(kind, since, as_of)]
+        unsynced = [r for r in self.happened("sync_failed", since, as_of) if "Processing Time" in r.message]
+        return {
+            "phase_creation_success_rate": (complete, today),
+            "phase_creation_time": (sum(durations), len(durations)),
+            "availability_cache_hit_rate": (hits, hits + misses),
+            "calcom_sync_success_rate": (states["synced"], week),
+            "phase_distribution": (sum(self.distribution(as_of, company).values()), complete),
+            "overlapping_bookings": (len(self.overlaps(as_of, company)), self._with_gaps(as_of, company)),
+            "orphaned_appointments": (len(orphans), two_days),
+            "stale_phases": (stale, with_phases),
+            "phase_creation_failures": (len(failures), None),
+            "observer_disabled": (len(self.happened("observer_disabled", since, as_of)), None),
+            "cache_miss_spike": (misses, None),
+            "calcom_sync_failures": (len(unsynced), None),
+        }
+
     def happened(self, happening: Happening, start: datetime, end: datetime) -> list[LogRecord]:
         """The log records of a kind with `start` <= time < `end`."""
         return [r for r in self.records if r.happening == happening and start <= r.at < end]
+
+    def _with_gaps(self, as_of: datetime, company: int) -> int:
+        """Appointments of seven days with a phase that leaves the staff free."""
+        return sum(
+            1
+            for a in self.appointments
+            if not a.deleted
+            and _midnight(as_of, 7) <= a.created_at < as_of
+            and _of(a, company)
+            and any(not phase.staff_required for phase in a.phases)
+        )
 
     def _eligible(self, start: datetime, end: datetime, company: int) -> list[Appointment]:
         return [

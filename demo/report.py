@@ -92,26 +92,24 @@ def check_table(kept: Kept, order: Sequence[str], units: Mapping[str, str]) -> R
     return Group(table, *([Text("")] if reasons else []), *reasons)
 
 
-def check_line(kept: Kept) -> Text:
-    """One line on a check of many: its time, its state, and what is not well."""
-    local = kept.check["as_of"].replace(tzinfo=UTC).astimezone(BERLIN)
+def check_lines(kept: Kept, told_before: int) -> Iterator[Text]:
+    """A check of many: its time, state and what is not well; below it each message, with severity and level.
+
+    `told_before` is how many messages there were before this check.
+    """
+    local = _berlin(kept.check["as_of"])
     state = kept.check["state"]
     line = Text.assemble(f"{local:%a %H:%M}  ", (f"{state:<18}", _COLOURS.get(state, "")))
     for name, sample in kept.samples.items():
         if sample["state"] in ("alert", "critical", "unknown"):
             value = "" if sample["value"] is None else f" {sample['value']:.4g}"
             line.append(f"{name}{value}  ", style=_COLOURS[sample["state"]].removeprefix("bold "))
-    return line
-
-
-def alert_lines(kept: Kept) -> Iterator[Text]:
-    """A line an alert: rule, severity, level, state and since when."""
-    for alert in kept.alerts:
-        opened = alert["opened_at"].replace(tzinfo=UTC).astimezone(BERLIN)
-        yield Text.assemble(
-            (f"{alert['state']:<14}", _COLOURS.get(alert["state"], "")),
-            f"{alert['rule']}  {alert['severity']}, level {alert['level']}, opened {opened:%H:%M}",
-        )
+    yield line
+    alerts = {alert["id"]: alert for alert in kept.alerts}
+    for message in kept.notifications[told_before:]:
+        alert = alerts.get(message["alert_id"])
+        about = f"{alert['rule']}  {alert['severity']}, level {alert['level']}" if alert else ""
+        yield Text.assemble((f"             → {message['kind']:<13} ", "blue"), about)
 
 
 def threads(messages: Sequence[Message], width: int) -> Iterator[RenderableType]:
@@ -151,6 +149,28 @@ def differences(kept: Kept, expected: Expected, account: Account) -> Iterator[tu
     yield "every message was delivered" + (f", but {len(owed)} were not" if owed else ""), not owed
     for sentence, holds in expected.account.items():
         yield sentence, holds(account)
+    yield from _miscounts(kept, account)
+
+
+def _miscounts(kept: Kept, account: Account) -> Iterator[tuple[str, bool]]:
+    """Each sample against what the account of the generated rows and lines gives, for what could be measured."""
+    # All that is read from the log is read from the same instant on.
+    since = _berlin(kept.samples["observer_disabled"]["window_start"])
+    figures = account.figures(_berlin(kept.check["as_of"]), since)
+    for name, sample in kept.samples.items():
+        counted = figures.get(name)
+        if counted is None or sample["state"] == "unknown":
+            continue
+        found = sample["numerator"], sample["denominator"]
+        agree = all(a == b or (a and b and abs(a - b) < 1e-6) for a, b in zip(found, counted, strict=True))
+        yield (
+            f"{name} was made from {found}, and counting the generated rows and lines gives {counted}",
+            agree,
+        )
+
+
+def _berlin(naive: datetime) -> datetime:
+    return naive.replace(tzinfo=UTC).astimezone(BERLIN)
 
 
 def _value(value: float | None, unit: str) -> str:
@@ -161,9 +181,7 @@ def _value(value: float | None, unit: str) -> str:
 
 
 def _window(sample: Mapping[str, Any]) -> str:
-    start, end = (
-        sample[name].replace(tzinfo=UTC).astimezone(BERLIN) for name in ("window_start", "window_end")
-    )
+    start, end = _berlin(sample["window_start"]), _berlin(sample["window_end"])
     if start == end:
         return f"at {end:%H:%M}"
     return (

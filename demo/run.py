@@ -8,6 +8,7 @@ Ends with 0 when everything came out as the scenario expects, with 1 when not. A
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import time
@@ -40,9 +41,7 @@ def main() -> int:
             good = demo.run()
             if arguments.keep:
                 stage.write_environment(services)
-                console.print(
-                    f"The servers stay: `. {stage.ENVIRONMENT.relative_to(stage.PROJECT)}` in a shell"
-                )
+                console.print(f"The servers stay: `. {os.path.relpath(stage.ENVIRONMENT)}` in a shell")
                 console.print("points Airflow's commands at them; the next demo or `make clean` ends them.")
             if arguments.up:
                 Standalone(console, services, demo.account).run()
@@ -78,11 +77,16 @@ class Demo:
         self._console.print()
         services = self._services
         play = Stage(services.application, self.account, services.redis, services.slack, services.mariadb)
-        kept = [self._check(check, runs, play, several=len(scenario.checks) > 1) for check in scenario.checks]
-        self._show(kept[-1])
-        return self._compare(scenario, kept[-1], play)
+        told = 0
+        for check in scenario.checks:
+            kept = self._check(check, runs, play)
+            for line in report.check_lines(kept, told):
+                self._console.print(line)
+            told = len(kept.notifications)
+        self._show(kept)
+        return self._compare(scenario, kept)
 
-    def _check(self, check: Check, runs: AirflowRuns, play: Stage, *, several: bool) -> report.Kept:
+    def _check(self, check: Check, runs: AirflowRuns, play: Stage) -> report.Kept:
         """Let happen what happens before a check, run it, and read what it kept."""
         for step in check.steps:
             step.act(play)
@@ -96,10 +100,7 @@ class Demo:
         broken = sorted(task for task, state in states.items() if state == "failed" and task != "verdict")
         if broken:
             raise ServiceError(f"{', '.join(broken)} failed; the end of {stage.AIRFLOW_LOG}:\n{runs.tail()}")
-        kept = report.read_store(self._services.mariadb, self._services.application.store, check.at)
-        if several:
-            self._console.print(report.check_line(kept))
-        return kept
+        return report.read_store(self._services.mariadb, self._services.application.store, check.at)
 
     def _show(self, kept: report.Kept) -> None:
         from processing_time.settings import load
@@ -119,15 +120,15 @@ class Demo:
         for panel in shown or ["Slack was told nothing."]:
             self._console.print(panel)
 
-    def _compare(self, scenario: Scenario, kept: report.Kept, play: Stage) -> bool:
-        good = True
-        for sentence, holds in report.differences(kept, scenario.expected, play.account):
-            good = good and holds
-            if not holds:
-                self._console.print(Text.assemble(("NOT as expected  ", "bold red"), sentence))
-        if good:
-            self._console.print(Text.assemble(("As expected", "bold green"), ": states, alerts, messages."))
-        return good
+    def _compare(self, scenario: Scenario, kept: report.Kept) -> bool:
+        compared = list(report.differences(kept, scenario.expected, self.account))
+        wrong = [sentence for sentence, holds in compared if not holds]
+        for sentence in wrong:
+            self._console.print(Text.assemble(("NOT as expected  ", "bold red"), sentence))
+        if not wrong:
+            everything = f": {len(compared)} expectations of states, alerts, messages and independent counts."
+            self._console.print(Text.assemble(("As expected", "bold green"), everything))
+        return not wrong
 
     @contextmanager
     def _timed(self, what: str) -> Iterator[None]:

@@ -249,25 +249,33 @@ def deployed(clock: Clock) -> Scenario:
 
 
 def outage_day(clock: Clock) -> Scenario:
-    """A whole day, 13 checks: failures start, worsen, are acknowledged, repaired, flap and clear."""
+    """A whole day, 13 checks: failures start, worsen, are acknowledged and repaired; then slowness comes and goes."""
     starts, worsens, fixed = clock.local(9, 20), clock.local(11, 10), clock.local(14, 40)
-    flaps = clock.local(17, 15)
-    troubles = (
-        Trouble(starts, worsens, 0.30, company_id=2),
-        Trouble(worsens, fixed, 0.95, company_id=2),
-        Trouble(flaps, flaps + 35 * MINUTE, 0.9, company_id=2),
-    )
+    slow = tuple(Trouble(clock.local(hour, 5), clock.local(hour, 55), 1.0) for hour in (15, 17))
     steps = {
         13: Step("Anna reacts with 👀", _acknowledge),
         15: Step("the observer is repaired, and the missing phases are made by hand", _repair(fixed)),
-        19: Step("the phases of the second, short failure are made too", _repair(clock.as_of)),
     }
-    hours = range(8, 21)
-    checks = (Check(clock.local(hour), (steps[hour],) if hour in steps else ()) for hour in hours)
+    checks = (Check(clock.local(hour), (steps[hour],) if hour in steps else ()) for hour in range(8, 21))
+    everything = frozenset(
+        {
+            "orphaned_appointments",
+            "phase_creation_success_rate",
+            "phase_creation_failures",
+            "phase_creation_time",
+        }
+    )
     return Scenario(
-        Plan(clock.until, phase_failures=troubles),
+        Plan(
+            clock.until,
+            phase_failures=(
+                Trouble(starts, worsens, 0.30, company_id=2),
+                Trouble(worsens, fixed, 0.95, company_id=2),
+            ),
+            slow_phases=slow,
+        ),
         tuple(checks),
-        Expected(states={"phase_creation_success_rate": "ok", "orphaned_appointments": "ok"}),
+        Expected(states=_ALL_WELL, opened=everything, resolved=everything),
     )
 
 

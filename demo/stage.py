@@ -17,7 +17,8 @@ from demo.services import MariaDB, Redis
 from demo.slack import CHANNELS, ON_CALL_GROUP, StandInSlack
 
 PROJECT = Path(__file__).resolve().parents[1]
-DEMO = PROJECT / ".demo"
+#: Where everything of a demo is; another place lets two run at once.
+DEMO = Path(os.environ.get("DEMO_DIRECTORY", PROJECT / ".demo")).resolve()
 AIRFLOW_LOG = DEMO / "airflow.log"
 ENVIRONMENT = DEMO / "environment.sh"
 _REAL_SLACK = "AIRFLOW_CONN_PROCESSING_TIME_SLACK"
@@ -42,7 +43,7 @@ class Services:
 @contextmanager
 def only_one() -> Iterator[None]:
     """Hold the demo directory; raises ServiceError when another demo has it."""
-    DEMO.mkdir(exist_ok=True)
+    DEMO.mkdir(parents=True, exist_ok=True)
     with (DEMO / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
