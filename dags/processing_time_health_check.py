@@ -23,11 +23,11 @@ from __future__ import annotations
 
 from airflow.sdk import DAG, CronTriggerTimetable, Param
 from pendulum import datetime
-from processing_time.operators.slack_escalation import SlackEscalationOperator
 
-from processing_time.operators.broken import tell_of_broken_task
+from processing_time.operators.broken import tell_of_broken_task, tell_of_late_check
 from processing_time.operators.health_check import CollectOperator, EvaluateOperator, VerdictOperator
 from processing_time.operators.request_toggle import RequestToggleOperator
+from processing_time.operators.slack_escalation import SlackEscalationOperator
 from processing_time.settings import load
 
 settings = load()
@@ -39,6 +39,7 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     dagrun_timeout=settings.schedule.deadline,
+    on_failure_callback=tell_of_late_check,
     doc_md=__doc__,
     tags=["processing-time", "monitoring"],
     default_args={

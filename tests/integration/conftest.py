@@ -7,13 +7,17 @@ The servers below them are in the conftest above.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from demo.application import Application
 from demo.services import MariaDB, Redis
 from demo.slack import ON_CALL_GROUP, StandInSlack
+
+PROJECT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="session")
@@ -48,3 +52,33 @@ def watch(slack: StandInSlack, monkeypatch: pytest.MonkeyPatch) -> Callable[[App
             monkeypatch.setenv(name, value)
 
     return point
+
+
+class Runs:
+    """The health check in a real Airflow, in this process."""
+
+    def __init__(self, dag: Any) -> None:
+        self._dag = dag
+
+    def check(self, as_of: datetime | str, **conf: Any) -> dict[str, str]:
+        """Run it for an instant; the states of its tasks by name, and of the run under ``run``."""
+        at = as_of if isinstance(as_of, str) else as_of.isoformat()
+        run = self._dag.test(run_conf={"as_of": at, **conf})
+        return {i.task_id: str(i.state) for i in run.get_task_instances()} | {"run": str(run.state)}
+
+
+@pytest.fixture(scope="session")
+def _dag(airflow_db: None) -> Any:
+    from airflow.dag_processing.dagbag import DagBag
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PROCESSING_TIME__SCHEDULE__RETRY_DELAY", "1s")
+        bag = DagBag(PROJECT / "dags")
+    assert bag.import_errors == {}
+    return bag.dags["processing_time_health_check"]
+
+
+@pytest.fixture
+def runs(_dag: Any) -> Runs:
+    """Runs of the health check."""
+    return Runs(_dag)

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Monitoring the monitor: a task that broke says so in Slack, past the outbox, because the store may be what broke."""
+"""Monitoring the monitor: a task that broke, or a check that is late, says so in Slack.
+
+Past the outbox, because the store may be what broke. When Slack cannot be reached either, that is logged; the dead man's
+switch behind ``heartbeat_url`` is for that.
+"""
 
 from __future__ import annotations
 
@@ -11,35 +15,55 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+UNWATCHED = "Until it works again nobody watches Processing Time."
+
 
 def tell_of_broken_task(context: Context) -> None:
-    """Post one message about a task that failed for good (``on_failure_callback`` of a task).
+    """Say that a task failed for good (``on_failure_callback`` of a task); a dry run is silent.
 
-    Only the kind of the exception is told: its text may hold what nobody should read in Slack; it is in the
-    task's log. When Slack cannot be reached either, that is logged; the dead man's switch is for that.
+    Only the kind of the exception is told: its text may hold what nobody should read in Slack, and is in the log.
     """
-    from airflow.sdk.exceptions import AirflowException, AirflowNotFoundException
-    from slack_sdk.errors import SlackApiError, SlackClientError
-
     from processing_time.messages.blocks import escape
-    from processing_time.operators import connections, run
+    from processing_time.operators import run
 
-    instance = context["ti"]
     if run.dry(context):
         return
-    error = context.get("exception")
+    instance, error = context["ti"], context.get("exception")
     kind = type(error).__name__ if error else "unknown error"
     text = (
         f":warning: Monitoring is broken: task {escape(instance.task_id)} of {escape(instance.dag_id)} failed"
-        f" ({escape(kind)}). Until it works again nobody watches Processing Time."
+        f" ({escape(kind)}). {UNWATCHED}"
     )
     if url := getattr(instance, "log_url", None):
         text += f" <{url}|Open the log>"
+    _tell(text)
+
+
+def tell_of_late_check(context: Context) -> None:
+    """Say that a run did not finish within ``dagrun_timeout`` (``on_failure_callback`` of the DAG).
+
+    Its unfinished tasks are skipped then, so no task speaks for itself. A run that failed otherwise has spoken.
+    """
+    from processing_time.messages.blocks import escape
+
+    if context.get("reason") == "timed_out":
+        dag_id = escape(context["dag"].dag_id)
+        _tell(
+            f":warning: Monitoring is late: a run of {dag_id} did not finish in time and was ended. {UNWATCHED}"
+        )
+
+
+def _tell(text: str) -> None:
+    from airflow.sdk.exceptions import AirflowException
+    from slack_sdk.errors import SlackClientError
+
+    from processing_time.operators import connections, run
+
     channel = run.settings().slack.channel("high")
     if not channel:
-        log.warning("slack.channels is empty: nobody was told that %s failed", instance.task_id)
+        log.warning("slack.channels is empty: nobody was told this: %s", text)
         return
     try:
         connections.slack_client(connections.SLACK).chat_postMessage(channel=channel, text=text)
-    except (SlackApiError, SlackClientError, OSError, AirflowException, AirflowNotFoundException) as fault:
-        log.warning("Slack could not be told that %s failed (%s)", instance.task_id, type(fault).__name__)
+    except (SlackClientError, OSError, AirflowException) as fault:
+        log.warning("Slack could not be told (%s): %s", type(fault).__name__, text)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
     from slack_sdk import WebClient
 
-    from processing_time.alerting import Check
+    from processing_time.alerting import Check, Rechecker
     from processing_time.messages.context import Addresses
     from processing_time.settings import Settings
     from processing_time.store import Store
@@ -31,9 +31,10 @@ class SlackEscalationOperator(BaseOperator):
     :param evaluate_task_id: the task that gave verdicts and summary.
     :param store_conn_id: mysql connection of our own schema.
     :param slack_conn_id: slack connection with a bot token; ``base_url`` in its extra is honoured.
+    :param mysql_conn_id: the application's database, to ask about the appointments of open alerts again.
     """
 
-    template_fields: Sequence[str] = ("evaluate_task_id", "store_conn_id", "slack_conn_id")
+    template_fields: Sequence[str] = ("evaluate_task_id", "store_conn_id", "slack_conn_id", "mysql_conn_id")
 
     def __init__(
         self,
@@ -41,12 +42,14 @@ class SlackEscalationOperator(BaseOperator):
         evaluate_task_id: str = "evaluate",
         store_conn_id: str = connections.STORE,
         slack_conn_id: str = connections.SLACK,
+        mysql_conn_id: str = connections.MYSQL,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.evaluate_task_id = evaluate_task_id
         self.store_conn_id = store_conn_id
         self.slack_conn_id = slack_conn_id
+        self.mysql_conn_id = mysql_conn_id
 
     @cached_property
     def store(self) -> Store:
@@ -89,9 +92,14 @@ class SlackEscalationOperator(BaseOperator):
             return self._show(settings, check)
         try:
             with self.store as store:
-                return escalate(store, self.slack, settings, check).to_json()
+                return escalate(store, self.slack, settings, check, recheck=self._recheck(settings)).to_json()
         except (DeliveryError, StoreError) as error:
             raise AirflowException(str(error)) from None
+
+    def _recheck(self, settings: Settings) -> Rechecker:
+        from processing_time.sources.recheck import still_failing
+
+        return lambda alerts: still_failing(connections.mysql_connect(self.mysql_conn_id), settings, alerts)
 
     def _check(self, context: Context, settings: Settings) -> Check:
         from processing_time.alerting import Check
@@ -110,7 +118,7 @@ class SlackEscalationOperator(BaseOperator):
         from processing_time.alerting import describe, preview
 
         with self.store as store:
-            decisions, messages = preview(store, settings, check)
+            decisions, messages = preview(store, settings, check, recheck=self._recheck(settings))
         for decision in decisions:
             self.log.info("Dry run, would %s", describe(decision))
         for message in messages:
