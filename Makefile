@@ -37,6 +37,10 @@ clean:  ## remove everything that was made here: data, servers, virtualenv, cach
 	@find . -path ./.git -prune -o -path ./.venv -prune -o -name __pycache__ -exec rm -rf {} +
 	@rm -rf .venv .tools .demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
+.PHONY: picture
+picture: $(RUN)  ## render the pictures of a Slack thread in docs/ (needs Chromium)
+	@$(PY) -m demo.picture
+
 # --- Use it ---------------------------------------------------------------------------------------------------------
 
 .PHONY: doctor

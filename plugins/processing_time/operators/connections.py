@@ -30,7 +30,7 @@ def redis_client(conn_id: str) -> Redis:
     """A Redis client with bounded waits."""
     from airflow.providers.redis.hooks.redis import RedisHook
 
-    client: Redis = RedisHook(redis_conn_id=conn_id).get_conn()
+    client: Redis = RedisHook(redis_conn_id=conn_id).get_conn()  # type: ignore[no-untyped-call]
     client.connection_pool.connection_kwargs.update(
         socket_timeout=REDIS_TIMEOUT, socket_connect_timeout=REDIS_TIMEOUT
     )
