@@ -201,7 +201,9 @@ def _sure(sample: Sample, metric: Metric, bound: float | None) -> bool:
         return True
     total = sample.denominator or 0
     good = sample.numerator or 0
-    failures, limit = (total - good, (100 - bound) / 100) if metric.better == "higher" else (good, bound / 100)
+    failures, limit = (
+        (total - good, (100 - bound) / 100) if metric.better == "higher" else (good, bound / 100)
+    )
     return certain(failures, total, limit)
 
 
