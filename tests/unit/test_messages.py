@@ -464,6 +464,15 @@ def test_an_opening_is_a_root_and_its_diagnostics_a_reply() -> None:
     assert owed[0].alert == owed[1].alert == (RATE, 0)
 
 
+@pytest.mark.parametrize(("threads", "snapshots"), [(1, 1), (2, 2), (3, 1), (7, 1)])
+def test_many_threads_share_a_snapshot(threads: int, snapshots: int) -> None:
+    rules = list(load().metrics)[:threads]
+    owed = planned(*(decided(Action.OPEN, alert(rule), diagnose=True) for rule in rules))
+    found = [n for n in owed if n.kind == "diagnostics"]
+    assert len(found) == snapshots
+    assert found[0].alert == (rules[0], 0)
+
+
 def test_a_rise_is_broadcast_and_the_worse_channel_called_once() -> None:
     before = firing_since(3, severity=Severity.HIGH, level=1, slack_channel="C0HIGH", slack_ts="1.1")
     after = replace(before, severity=Severity.CRITICAL, level=2)

@@ -17,6 +17,8 @@ from processing_time.model import Action, Alert, AlertState, Decision
 from processing_time.outbox import THREAD_ADDRESS, AlertKey, Notification, Place
 
 Thread = tuple[str, int, datetime]
+SNAPSHOTS = 2
+"""More threads than this do not get the same diagnostics at one check."""
 
 
 def notifications(
@@ -47,6 +49,7 @@ class _Plan:
         for alert in now.values():
             self._threads[_thread(alert)].append(alert)
         self._speakers = {(d.rule, d.action): _thread(d.after) for d in decisions if d.after and d.companies}
+        self._diagnosing = [d for d in decisions if d.diagnose]
         self._quiet: set[Thread] = set()
 
     def about(self, decision: Decision) -> Iterator[Notification]:
@@ -77,8 +80,12 @@ class _Plan:
             case Action.RESOLVE:
                 message = alerts.resolved(decision, context, shared=shared)
                 yield self._reply("resolved", Place.THREAD, message, decision, alert)
-        if decision.diagnose:
+        if decision.diagnose and self._diagnosed(decision):
             yield self._note("diagnostics", Place.THREAD, diagnostics(context), alert)
+
+    def _diagnosed(self, decision: Decision) -> bool:
+        """A snapshot is of the whole check: where many threads want it, the first one has it for all."""
+        return len(self._diagnosing) <= SNAPSHOTS or decision is self._diagnosing[0]
 
     def _quietly(self, decision: Decision, alert: Alert) -> Iterator[Notification]:
         """Another message speaks for this one. A thread of its own hears nothing, but its root still changes, once."""
