@@ -16,7 +16,7 @@ from typing import Any
 
 from processing_time.outbox import THREAD_ADDRESS, Outbox, Owed, Payload, Place
 from processing_time.settings import Settings
-from processing_time.slack_calls import Refused, Slack, Stop, Unclear
+from processing_time.slack_calls import Refused, Slack, SlackProblem, Stop, Unclear
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +26,9 @@ PACE = 1.0
 MARGIN = timedelta(minutes=10)
 """How far Slack's clock and ours may be apart when a message is looked for."""
 PAGES = 10
+"""How many pages of 200 messages are looked through for one."""
+DOUBTS = 3
+"""After so many lost answers a round ends: each costs a time-out, and Slack is not well."""
 
 _TOO_FANCY = frozenset(
     {"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long", "block_mismatch"}
@@ -77,19 +80,19 @@ class _Round:
         due = self._outbox.due(self._clock())
         held: set[int | None] = set()
         problems: dict[str, None] = {}
-        delivered = 0
+        delivered = doubts = 0
         for owed in due:
             if owed.alert_id in held:
                 continue
             try:
                 self._deliver(owed)
                 delivered += 1
-            except (Refused, Unclear) as problem:
+            except SlackProblem as problem:
+                problems[problem.sentence] = None
                 held |= {owed.alert_id} - {None}
-                problems[problem.sentence] = None
-            except Stop as problem:
-                problems[problem.sentence] = None
-                break
+                doubts += isinstance(problem, Unclear)
+                if isinstance(problem, Stop) or doubts == DOUBTS:
+                    break
         if problems:
             count = f"{len(due) - delivered} of {len(due)} messages are still owed to Slack"
             raise DeliveryError(f"{count}: {'; '.join(problems)}")
@@ -98,7 +101,7 @@ class _Round:
     def _deliver(self, owed: Owed) -> None:
         thread = self._outbox.thread(owed.alert_id)
         if owed.place.needs_thread and thread is None:
-            raise Unclear("a reply waits until the first message of its thread is delivered")
+            raise Refused("no_thread", "a reply waits until the first message of its thread is delivered")
         if owed.place is Place.ROOT_ONLY:
             self._update_root(owed, thread, owed.payload)
         else:

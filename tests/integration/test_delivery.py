@@ -292,6 +292,14 @@ def test_an_answer_lost_twice_is_left_to_the_next_task(bench: Bench) -> None:
     assert bench.said()[1:] == [(HIGH, "root")]
 
 
+def test_a_slack_that_is_not_well_is_left_alone(bench: Bench) -> None:
+    bench.slack.fail("chat.postMessage", "drop", times=20)
+    bench.owe(*(note(f"n{number}") for number in range(8)))
+    with pytest.raises(DeliveryError, match="8 of 8"):
+        bench.deliver()
+    assert len(bench.slack.calls("chat.postMessage")) == 6, "three messages, twice each"
+
+
 def test_it_is_found_among_many_others(bench: Bench) -> None:
     bench.slack.fail("chat.postMessage", "accept_then_drop")
     bench.slack.fail("conversations.history", "500")

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ import yaml
 from processing_time import settings as configuration
 from processing_time.model import Collected, Sample, SourceUnavailable
 from processing_time.sources import laravel_log
-from processing_time.sources.laravel_log import records
+from processing_time.sources.laravel_log import records, scanning
 from processing_time.timeline import Timeline
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -489,29 +488,46 @@ def test_the_newest_record_must_not_lie_in_the_future(log: Log) -> None:
 AUTUMN = datetime(2026, 10, 25, 0, 0, tzinfo=UTC)  # 02:00 in Berlin for the first time
 
 
+TWICE = {5: FAILED, 10: FAILED, 50: "x", 59: "x", 61: "x", 75: FAILED, 90: FAILED, 110: "x", 130: "x"}
+
+
+@pytest.mark.parametrize("processes", [1, 2])
 @pytest.mark.parametrize(
-    ("since", "counted"),
-    [(0, 4), (20, 3), (40, 3), (60, 2), (80, 1), (100, 0)],
+    ("since", "until", "counted"),
+    [
+        (0, 125, 4),
+        (8, 125, 3),
+        (40, 125, 2),
+        (60, 125, 2),
+        (80, 125, 1),
+        (100, 125, 0),
+        (0, 64, 2),
+        (0, 80, 3),
+        (0, 9, 1),
+    ],
 )
 def test_the_hour_that_comes_twice_is_told_apart_by_its_neighbours(
-    log: Log, since: int, counted: int
+    log: Log, monkeypatch: pytest.MonkeyPatch, since: int, until: int, counted: int, processes: int
 ) -> None:
-    minutes = {5: FAILED, 50: FAILED, 59: "x", 61: "x", 65: FAILED, 90: FAILED, 110: "x", 130: "x"}
-    log.write(*(record(AUTUMN + timedelta(minutes=m), text, zone=BERLIN) for m, text in minutes.items()))
-    berlin = {"application": {"timezone": "Europe/Berlin"}}
-    end = AUTUMN + timedelta(minutes=125)
+    if processes == 2:
+        monkeypatch.setattr(scanning, "WORTH_TWO", 1)
+    log.write(*(record(AUTUMN + timedelta(minutes=m), text, zone=BERLIN) for m, text in TWICE.items()))
+    end = AUTUMN + timedelta(minutes=until)
+    overlay = {"application": {"timezone": "Europe/Berlin"}}
     sample = log.sample(
         "phase_creation_failures",
         end,
         AUTUMN + timedelta(minutes=since),
         present=end + timedelta(1),
-        **berlin,
+        **overlay,
     )
     assert sample.numerator == counted
-    # As of the middle of the second hour, the two behind it do not count.
-    end = AUTUMN + timedelta(minutes=64)
-    sample = log.sample("phase_creation_failures", end, AUTUMN, present=end + timedelta(1), **berlin)
-    assert sample.numerator == 2
+
+
+def test_a_time_in_the_hour_that_is_skipped_is_taken_as_it_stands() -> None:
+    clock = records.Clock(BERLIN)
+    seconds = [clock.second(f"[2026-03-29 {t}".encode()) for t in ("02:50:00", "02:10:00", "03:10:00")]
+    assert seconds == [datetime(2026, 3, 29, 1, m, tzinfo=UTC).timestamp() for m in (50, 10, 10)]
 
 
 def test_the_days_on_which_the_clocks_change_have_the_right_hours(log: Log) -> None:
@@ -555,7 +571,10 @@ def test_no_file_is_no_health(log: Log) -> None:
 
 def test_a_file_that_cannot_be_read_is_named(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     path = log.write(record(SINCE, "x"))
-    refused: Callable[..., int] = lambda *_: (_ for _ in ()).throw(PermissionError(13, "Permission denied"))
+
+    def refused(*_: object) -> int:
+        raise PermissionError(13, "Permission denied")
+
     monkeypatch.setattr("processing_time.sources.laravel_log.files.os.open", refused)
     with pytest.raises(SourceUnavailable) as caught:
         log.check()

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -262,7 +263,7 @@ def three_days(logs: Path) -> Path:
     """A record every ten seconds for three days and an hour up to ``AS_OF``: 3 MiB; one in a hundred is a failure."""
     path = logs / "laravel.log"
     with path.open("wb") as file:
-        for i in range(0, 73 * 360):
+        for i in range(73 * 360):
             text = FAILED if i % 100 == 0 else FILLER
             file.write(lines(1, text, AS_OF - timedelta(hours=73) + timedelta(seconds=10 * i)))
     return path
@@ -337,6 +338,27 @@ def test_records_that_stand_a_little_out_of_order(logs: Path, small_blocks: None
         before + behind + late + lines(3000, FILLER, end + timedelta(minutes=5), 10)
     )
     assert failures(as_of=end) == 3
+
+
+def test_a_record_that_stands_too_early_belongs_to_the_slice_as_well(logs: Path, small_blocks: None) -> None:
+    start = AS_OF - timedelta(hours=24)
+    early = lines(1, FAILED, start + timedelta(seconds=5)) * 3
+    before = lines(200, FILLER, start - timedelta(seconds=200))
+    rest = lines(2000, FILLER, start, 43)
+    (logs / "laravel.log").write_bytes(
+        lines(500, FILLER, start - timedelta(hours=9), 60) + early + before + rest
+    )
+    assert check().samples[2].detail["last_24h"] == 3
+
+
+@pytest.mark.parametrize("chunk", range(60, 400, 7))
+def test_the_newest_record_is_found_wherever_blocks_end(
+    logs: Path, monkeypatch: pytest.MonkeyPatch, chunk: int
+) -> None:
+    monkeypatch.setattr(slices, "CHUNK", chunk)
+    (logs / "laravel.log").write_bytes(lines(3) + b"#1 trace " * 20)
+    with files.open_logs([str(logs / "laravel.log")]) as ([file], _):
+        assert slices.newest(file, ZoneInfo("UTC")) == int(AS_OF.timestamp()) - 1800 + 2
 
 
 @pytest.mark.parametrize("between", [b"#7 " + FAILED.encode() + b"\n", b"x" * 100 + b"\n", b"x"])

@@ -8,13 +8,13 @@ from typing import Any
 
 from processing_time.messages.context import Context
 from processing_time.messages.document import Facts, Items, Message, Note, Part
-from processing_time.model import ALL_COMPANIES, State, Verdict
+from processing_time.model import ALL_COMPANIES, State, Verdict, utc
 
 _IDS_A_LINE = 10
 
 
 def diagnostics(context: Context) -> Message:
-    """The flags, the appointments without phases, the sync by state, the last errors, the cache, and what else is bad."""
+    """The flags, the appointments without phases, the sync by state, the log, the cache, and what else is bad."""
     verdicts = {metric: v for (metric, company), v in context.verdicts.items() if company == ALL_COMPANIES}
     parts: list[Part] = [
         Facts(dict(line.split(": ", 1) for line in context.summary.lines)),
@@ -26,7 +26,7 @@ def diagnostics(context: Context) -> Message:
             "states",
         ),
         Items("Availability cache", tuple(_cache(verdicts)), "lines"),
-        Items("Last errors by kind", tuple(_counts(verdicts, "phase_creation_failures", "kinds")), "kinds"),
+        Items("Errors in the log", tuple(_errors(context, verdicts)), "rules"),
         Note((f"As of {context.summary.local_time}. Ids and counts only; the log has the rest.",)),
     ]
     return Message("🩺 Diagnostics", tuple(parts))
@@ -55,6 +55,16 @@ def _cache(verdicts: Mapping[str, Verdict]) -> Iterable[str]:
     entries = _detail(verdicts, "cached_availability_entries")
     if "without_ttl" in entries:
         yield f"{entries['without_ttl']} entries never expire"
+
+
+def _errors(context: Context, verdicts: Mapping[str, Verdict]) -> Iterable[str]:
+    for rule in context.settings.log_rules:
+        detail = _detail(verdicts, rule)
+        if day := detail.get("last_24h"):
+            latest = (
+                f", most up to {context.clock(utc(detail['burst_at']))}" if detail.get("burst_at") else ""
+            )
+            yield f"{context.rule(rule)}: {detail.get('total', 0)} since the last check{latest}, {day} in 24 h"
 
 
 def _counts(verdicts: Mapping[str, Verdict], metric: str, name: str) -> Iterable[str]:
