@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
+import sqlite3
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +18,7 @@ from typing import Any
 from demo.processes import ServiceError
 
 HEALTH_CHECK = "processing_time_health_check"
+_EXCEPTION = re.compile(r"[\w.]+(?:Error|Exception): .")
 
 
 class AirflowRuns:
@@ -34,19 +38,23 @@ class AirflowRuns:
         self._dag: Any = None
 
     def load(self) -> None:
-        """Migrate Airflow's own database if this Airflow has not done it yet, and load the DAG.
+        """Give Airflow an empty database of its own, migrated once and copied from then on, and load the DAG.
 
         Raises ServiceError with Airflow's words when the DAG does not load.
         """
         home = Path(os.environ["AIRFLOW_HOME"])
         home.mkdir(parents=True, exist_ok=True)
-        migrated = home / f"migrated-{version('apache-airflow')}"
+        database, empty = home / "airflow.db", home / f"empty-{version('apache-airflow')}.db"
+        for leftover in home.glob("airflow.db*"):
+            leftover.unlink()
         with self._quiet():
-            if not migrated.exists():
+            if empty.exists():
+                shutil.copyfile(empty, database)
+            else:
                 from airflow.utils.db import initdb
 
                 initdb()
-                migrated.touch()
+                _copy_database(database, empty)
             from airflow.dag_processing.dagbag import DagBag
 
             bag = DagBag()
@@ -60,11 +68,11 @@ class AirflowRuns:
             run = self._dag.test(run_conf={"as_of": as_of.isoformat()})
             return {instance.task_id: str(instance.state) for instance in run.get_task_instances()}
 
-    def tail(self, lines: int = 15) -> str:
-        """The end of the chatter without what is only information, for an error message."""
-        text = self._chatter.read_text(encoding="utf-8", errors="replace")
-        told = [line for line in text.splitlines() if line.strip() and " [info " not in line]
-        return "\n".join(told[-lines:])
+    def complaints(self) -> str:
+        """The messages of the exceptions in the chatter, each once; without one, its last lines."""
+        lines = self._chatter.read_text(encoding="utf-8", errors="replace").splitlines()
+        raised = [line for line in lines if _EXCEPTION.match(line)]
+        return "\n".join(dict.fromkeys(raised)) or "\n".join(lines[-15:])
 
     @contextmanager
     def _quiet(self) -> Iterator[None]:
@@ -83,3 +91,12 @@ class AirflowRuns:
                 for number, copy in enumerate(kept, start=1):
                     os.dup2(copy, number)
                     os.close(copy)
+
+
+def _copy_database(source: Path, target: Path) -> None:
+    """Copy an SQLite database that is open elsewhere, its write-ahead log included; all of it or nothing."""
+    partial = target.with_suffix(".partial")
+    partial.unlink(missing_ok=True)
+    with closing(sqlite3.connect(source)) as original, closing(sqlite3.connect(partial)) as copy:
+        original.backup(copy)
+    partial.replace(target)

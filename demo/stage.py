@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from demo.application import Application
-from demo.processes import ServiceError
+from demo.processes import ServiceError, free_port
 from demo.services import MariaDB, Redis
 from demo.slack import CHANNELS, ON_CALL_GROUP, StandInSlack
 
@@ -22,22 +22,21 @@ DEMO = Path(os.environ.get("DEMO_DIRECTORY", PROJECT / ".demo")).resolve()
 AIRFLOW_LOG = DEMO / "airflow.log"
 ENVIRONMENT = DEMO / "environment.sh"
 _REAL_SLACK = "AIRFLOW_CONN_PROCESSING_TIME_SLACK"
+_CHANNELS = "PROCESSING_TIME__SLACK__CHANNELS"
 
 
 @dataclass(frozen=True)
 class Services:
-    """The running servers and the application on them. `slack` is None when the real Slack is told."""
+    """The running servers and the application on them. `slack` is None when the real Slack is told.
+
+    `airflow_port` is where Airflow's own pages will be if they are asked for; messages link there.
+    """
 
     mariadb: MariaDB
     redis: Redis
     slack: StandInSlack | None
     application: Application
-
-    def stop(self) -> None:
-        """End them all."""
-        for service in (self.slack, self.redis, self.mariadb):
-            if service is not None:
-                service.stop()
+    airflow_port: int
 
 
 @contextmanager
@@ -61,12 +60,24 @@ def services(*, keep: bool) -> Iterator[Services]:
         mariadb = running.enter_context(MariaDB(DEMO))
         redis = running.enter_context(Redis(DEMO))
         slack = None
-        if _REAL_SLACK not in os.environ:
+        if _REAL_SLACK in os.environ:
+            _require_channels()
+        else:
             slack = running.enter_context(StandInSlack(DEMO))
             slack.reset()
-        yield Services(mariadb, redis, slack, Application(mariadb, redis, DEMO / "application"))
+        application = Application(mariadb, redis, DEMO / "application")
+        yield Services(mariadb, redis, slack, application, free_port())
         if keep:
             running.pop_all()
+
+
+def _require_channels() -> None:
+    """Raise ServiceError when the real Slack is to be told and nobody said in which channels."""
+    if not any(name.startswith((_CHANNELS, "PROCESSING_TIME_CONFIG")) for name in os.environ):
+        raise ServiceError(
+            f"{_REAL_SLACK} is set, so that Slack is told; say in which channels, by their ids: "
+            f"{_CHANNELS}__CRITICAL=C…, and __HIGH, __MEDIUM, __INFO, __REPORTS. Without {_REAL_SLACK} the stand-in is used."
+        )
 
 
 def environment(stage: Services) -> dict[str, str]:
@@ -92,6 +103,8 @@ def variables(stage: Services) -> dict[str, str]:
         "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+        "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{stage.airflow_port}",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
         # A source that is down stays down here; nobody has to wait for it.

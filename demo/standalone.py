@@ -30,7 +30,7 @@ class Standalone:
 
     def run(self) -> None:
         """Start it, say where to look, and stay until it ends or Ctrl-C; every process of it is ended then."""
-        port = free_port()
+        port = self._services.airflow_port
         url = f"http://127.0.0.1:{port}"
         try:
             with self._console.status("Airflow's scheduler and pages"):
@@ -59,10 +59,8 @@ def _settings(port: int) -> dict[str, str]:
         "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath))),
         "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__API__HOST": "127.0.0.1",
-        "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
-        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         "AIRFLOW__CORE__PARALLELISM": "4",
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
         "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
