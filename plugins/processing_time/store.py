@@ -10,26 +10,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Self
 
 from processing_time.escalation import Standing, counts
 from processing_time.evaluation import Memory
-from processing_time.model import (
-    Alert,
-    AlertState,
-    Decision,
-    Loss,
-    Sample,
-    Severity,
-    State,
-    Verdict,
-    Window,
-    utc,
-)
+from processing_time.model import Alert, Decision, State, Verdict, utc
 from processing_time.outbox import AlertKey, Notification, Outbox, enqueue
 from processing_time.settings import Settings
+from processing_time.store_rows import (
+    ALERT,
+    SAMPLE,
+    Check,
+    from_alert,
+    from_verdict,
+    to_alert,
+    to_check,
+    to_verdict,
+)
 from processing_time.store_session import Session, aware, fetch, naive, to_json
 
 MEASURED = "measured:"
@@ -38,19 +37,6 @@ LOOK_BACK = timedelta(days=9)
 """How far back flags and watermarks are remembered: the longest window and a day."""
 
 Ruling = tuple[Sequence[Decision], Sequence[Notification]]
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """A check as it is stored. ``flags`` is None where none are configured; ``facts`` come by source."""
-
-    as_of: datetime
-    dag_run_id: str
-    state: State
-    flags: Mapping[str, Any] | None
-    facts: Mapping[str, Any]
-    finished_at: datetime | None
-    counted: bool
 
 
 class Store:
@@ -153,7 +139,7 @@ class Store:
         :param sources: the sources that were measured.
         """
         seen = {name: utc(at) for name, at in facts.get("log", {}).get("sightings", {}).items()}
-        seen.update({MEASURED + v.metric: as_of for v in verdicts if v.sample.value is not None})
+        seen.update({MEASURED + v.metric: as_of for v in verdicts if _had_something(v)})
 
         def write(cursor: Any) -> None:
             starts = {source: _since(cursor, as_of, source) for source in sources}
@@ -172,8 +158,8 @@ class Store:
             )
             cursor.execute("DELETE FROM samples WHERE as_of = %s", (naive(as_of),))
             cursor.executemany(
-                f"INSERT INTO samples (as_of, {', '.join(_SAMPLE)}) VALUES ({_marks(1 + len(_SAMPLE))})",  # noqa: S608
-                [(naive(as_of), *_sample_row(v)) for v in verdicts],
+                f"INSERT INTO samples (as_of, {', '.join(SAMPLE)}) VALUES ({_marks(1 + len(SAMPLE))})",  # noqa: S608
+                [(naive(as_of), *from_verdict(v)) for v in verdicts],
             )
             cursor.executemany(
                 "INSERT INTO sightings (name, last_seen) VALUES (%s, %s)"
@@ -237,7 +223,7 @@ class Store:
                 " WHERE as_of >= %s AND as_of < %s ORDER BY as_of",
                 (naive(start), naive(end)),
             )
-            return [_check(row) for row in rows]
+            return [to_check(row) for row in rows]
 
         return self._session.run(read)
 
@@ -247,77 +233,12 @@ class Store:
         def read(cursor: Any) -> list[Verdict]:
             rows = fetch(
                 cursor,
-                f"SELECT {', '.join(_SAMPLE)} FROM samples WHERE as_of = %s ORDER BY metric, company_id",  # noqa: S608
+                f"SELECT {', '.join(SAMPLE)} FROM samples WHERE as_of = %s ORDER BY metric, company_id",  # noqa: S608
                 (naive(as_of),),
             )
-            return [_verdict(row) for row in rows]
+            return [to_verdict(row) for row in rows]
 
         return self._session.run(read)
-
-
-_SAMPLE = (
-    *("metric", "company_id", "window_start", "window_end", "value", "numerator", "denominator"),
-    *("state", "severity", "reason", "loss", "certain", "level_cap", "muted", "detail"),
-)
-
-
-def _sample_row(verdict: Verdict) -> tuple[Any, ...]:
-    """The values of :data:`_SAMPLE`, in its order."""
-    sample = verdict.sample
-    return (
-        sample.metric,
-        sample.company_id,
-        naive(sample.window.start),
-        naive(sample.window.end),
-        sample.value,
-        sample.numerator,
-        sample.denominator,
-        str(verdict.state),
-        verdict.severity and str(verdict.severity),
-        verdict.reason,
-        sample.loss and str(sample.loss),
-        verdict.certain,
-        verdict.level_cap,
-        verdict.muted,
-        to_json({**sample.detail, "threshold": verdict.threshold}),
-    )
-
-
-def _verdict(row: Mapping[str, Any]) -> Verdict:
-    detail = json.loads(row["detail"])
-    sample = Sample(
-        metric=row["metric"],
-        window=Window(aware(row["window_start"]), aware(row["window_end"])),
-        company_id=row["company_id"],
-        value=row["value"],
-        numerator=row["numerator"],
-        denominator=row["denominator"],
-        detail=detail,
-        loss=Loss(row["loss"]) if row["loss"] else None,
-        reason=row["reason"] if row["loss"] else "",
-    )
-    return Verdict(
-        sample=sample,
-        state=State(row["state"]),
-        severity=Severity(row["severity"]) if row["severity"] else None,
-        reason=row["reason"],
-        threshold=detail["threshold"],
-        certain=bool(row["certain"]),
-        level_cap=row["level_cap"],
-        muted=row["muted"],
-    )
-
-
-def _check(row: Mapping[str, Any]) -> Check:
-    return Check(
-        as_of=aware(row["as_of"]),
-        dag_run_id=row["dag_run_id"],
-        state=State(row["state"]),
-        flags=json.loads(row["flags"]) if row["flags"] else None,
-        facts=json.loads(row["facts"]),
-        finished_at=aware(row["finished_at"]) if row["finished_at"] else None,
-        counted=bool(row["counted"]),
-    )
 
 
 def _since(cursor: Any, as_of: datetime, source: str) -> datetime | None:
@@ -340,6 +261,12 @@ def _since(cursor: Any, as_of: datetime, source: str) -> datetime | None:
 def _sightings(cursor: Any) -> dict[str, datetime]:
     rows = fetch(cursor, "SELECT name, last_seen FROM sightings")
     return {row["name"]: aware(row["last_seen"]) for row in rows if not row["name"].startswith(MEASURED)}
+
+
+def _had_something(verdict: Verdict) -> bool:
+    """Whether there was something to measure: no keys at all, or no appointments, may also be a wrong setting."""
+    sample = verdict.sample
+    return sample.value is not None and bool(sample.value or sample.denominator or verdict.state.good)
 
 
 def _measured(cursor: Any) -> frozenset[str]:
@@ -395,31 +322,14 @@ def _streaks(cursor: Any, as_of: datetime, settings: Settings) -> dict[AlertKey,
     return streaks
 
 
-_ALERT = tuple(f.name for f in fields(Alert) if f.name != "id")
-_TIMES = frozenset(n for n in _ALERT if n.endswith(("_at", "_until")))
-_LISTS = frozenset({"subjects", "acknowledgers"})
-
-
 def _alerts(cursor: Any, where: str, parameters: tuple[Any, ...] = ()) -> list[Alert]:
-    rows = fetch(cursor, f"SELECT id, {', '.join(_ALERT)} FROM alerts {where} ORDER BY id", parameters)  # noqa: S608
-    return [_alert(row) for row in rows]
-
-
-def _alert(row: dict[str, Any]) -> Alert:
-    for name in _TIMES:
-        row[name] = aware(row[name]) if row[name] else None
-    for name in _LISTS:
-        row[name] = tuple(json.loads(row[name]))
-    return Alert(**{**row, "severity": Severity(row["severity"]), "state": AlertState(row["state"])})
+    rows = fetch(cursor, f"SELECT id, {', '.join(ALERT)} FROM alerts {where} ORDER BY id", parameters)  # noqa: S608
+    return [to_alert(row) for row in rows]
 
 
 def _save_alert(cursor: Any, alert: Alert) -> Alert:
     """Write an alert, new or known; where its thread is, only the delivery may say."""
-    values: dict[str, Any] = {}
-    for name in _ALERT:
-        value = getattr(alert, name)
-        values[name] = naive(value) if name in _TIMES else to_json(value) if name in _LISTS else value
-    values["severity"], values["state"] = str(alert.severity), str(alert.state)
+    values = from_alert(alert)
     if alert.id is None:
         cursor.execute(
             f"INSERT INTO alerts ({', '.join(values)}) VALUES ({_marks(len(values))})",  # noqa: S608

@@ -372,6 +372,26 @@ def test_memory(store: Store) -> None:
     assert store.flags(TEN - timedelta(hours=2)) is None
 
 
+@pytest.mark.parametrize(
+    ("value", "denominator", "state", "expected"),
+    [
+        (12.0, None, State.OK, True),
+        (0.0, None, State.INSUFFICIENT_DATA, False),
+        (0.0, 60, State.OK, True),
+        (0.0, 0, State.INSUFFICIENT_DATA, False),
+        (90.0, 3, State.INSUFFICIENT_DATA, True),
+        (0.0, None, State.OK, True),
+        (None, None, State.UNKNOWN, False),
+    ],
+)
+def test_what_is_remembered_as_measured(
+    store: Store, value: float | None, denominator: float | None, state: State, expected: bool
+) -> None:
+    given = verdict(value=value, state=state)
+    save(store, TEN, [replace(given, sample=replace(given.sample, denominator=denominator))])
+    assert (RATE in store.memory(TEN + HOUR).measured) is expected
+
+
 def test_watermarks(store: Store) -> None:
     save(store, TEN - timedelta(days=10))
     save(store, TEN - 2 * HOUR)
