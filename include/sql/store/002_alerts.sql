@@ -21,7 +21,7 @@ CREATE TABLE IF NOT EXISTS alerts (
     resolved_at DATETIME NULL,
     subjects JSON NOT NULL COMMENT 'ids of the appointments that it is about',
     acknowledgers JSON NOT NULL COMMENT 'users whose reaction has been seen',
-    thread_company BIGINT UNSIGNED NULL COMMENT 'the company whose alert, opened with this one, owns the thread',
+    thread_company BIGINT UNSIGNED NULL COMMENT 'the company whose alert owns the thread of this one',
     slack_channel VARCHAR(40) NULL,
     slack_ts VARCHAR(40) NULL,
     -- Unique keys let NULL repeat: any number of resolved alerts of a rule and company, and one open.
