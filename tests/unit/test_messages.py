@@ -108,7 +108,13 @@ def verdicts_at(at: datetime = AS_OF) -> list[Verdict]:
         sample(SYNC, 93, 1000, at=at, detail={"by_status": {"synced": 930, "error": 60, "pending": 10}}),
         sample("availability_cache_hit_rate", 85, 200, at=at, detail={"hits": 170, "misses": 30}),
         sample("cached_availability_entries", 12, 12, at=at, detail={"without_ttl": 1}),
-        sample("phase_creation_failures", 18, 0, at=at, detail={"last_24h": 31, "total": 18, "burst_at": "2026-11-20T12:40:00+00:00"}),
+        sample(
+            "phase_creation_failures",
+            18,
+            0,
+            at=at,
+            detail={"last_24h": 31, "total": 18, "burst_at": "2026-11-20T12:40:00+00:00"},
+        ),
     ]
     return [judge(s, load()) for s in given]
 
