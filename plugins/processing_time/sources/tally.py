@@ -39,7 +39,7 @@ def samples(
     for record in records:
         by_company.setdefault(record["company_id"], []).append(record)
     found = [_sample(key, metric, window, ALL_COMPANIES, columns, records, detail)]
-    for company_id, own in sorted((c, own) for c, own in by_company.items() if c is not None):
+    for company_id, own in sorted((c, own) for c, own in by_company.items() if c):
         sample = _sample(key, metric, window, int(company_id), columns, own, detail)
         if sample.denominator is None or sample.denominator > 0:
             found.append(sample)
