@@ -22,26 +22,28 @@ _EXCEPTION = re.compile(r"[\w.]+(?:Error|Exception): .")
 
 
 class AirflowRuns:
-    """The DAG, loaded once; each `check` is a run of it.
+    """The DAG, loaded once; each `check` is a run of it. What Airflow writes goes to the file `chatter`."""
 
-    The environment must be that of the demo before Airflow is imported for the first time, so this sets it.
-    """
-
-    def __init__(self, environment: Mapping[str, str], chatter: Path) -> None:
-        os.environ.clear()
-        os.environ.update(environment)
-        sys.path[:0] = [
-            entry for entry in environment["PYTHONPATH"].split(os.pathsep) if entry not in sys.path
-        ]
+    def __init__(self, chatter: Path) -> None:
         self._chatter = chatter
         self._chatter.unlink(missing_ok=True)
         self._dag: Any = None
 
-    def load(self) -> None:
-        """Give Airflow an empty database of its own, migrated once and copied from then on, and load the DAG.
+    def use(self, environment: Mapping[str, str]) -> None:
+        """Make `environment` this process's own, and load the DAG in it the first time.
 
-        Raises ServiceError with Airflow's words when the DAG does not load.
+        Airflow gets an empty database of its own then, migrated once and copied in later demos. Raises ServiceError
+        with Airflow's words when the DAG does not load.
         """
+        # Airflow reads its settings when it is imported, and the connections from then on.
+        os.environ.clear()
+        os.environ.update(environment)
+        if self._dag is None:
+            paths = environment["PYTHONPATH"].split(os.pathsep)
+            sys.path[:0] = [entry for entry in paths if entry not in sys.path]
+            self._dag = self._load()
+
+    def _load(self) -> Any:
         home = Path(os.environ["AIRFLOW_HOME"])
         home.mkdir(parents=True, exist_ok=True)
         database, empty = home / "airflow.db", home / f"empty-{version('apache-airflow')}.db"
@@ -60,7 +62,7 @@ class AirflowRuns:
             bag = DagBag()
         if bag.import_errors:
             raise ServiceError("A DAG does not load.\n" + "\n".join(bag.import_errors.values()))
-        self._dag = bag.dags[HEALTH_CHECK]
+        return bag.dags[HEALTH_CHECK]
 
     def check(self, as_of: datetime) -> dict[str, str]:
         """Run the health check for `as_of`; the states of its tasks by name."""

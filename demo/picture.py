@@ -36,7 +36,7 @@ def main() -> int:
     console = Console(highlight=False)
     try:
         with stage.only_one(), stage.services(keep=False) as services:
-            Demo(console, services, SCENARIO).run()
+            Demo(console, services).run(SCENARIO)
             page = _page(services.slack)
             with browser(stage.DEMO) as chromium:
                 for scheme in ("light", "dark"):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`python -m demo.run SCENARIO`: a stand-in world, the hourly check in real Airflow, and what it told Slack.
+"""`python -m demo.run SCENARIO …`: a stand-in world, the hourly check in real Airflow, and what it told Slack.
 
 Ends with 0 when everything came out as the scenario expects, with 1 when not. Airflow's own words are in
 .demo/airflow.log.
@@ -30,22 +30,22 @@ from demo.traffic import generate
 
 
 def main() -> int:
-    """Run the scenario of the command line."""
+    """Run the scenarios of the command line."""
     signal.signal(signal.SIGTERM, _end)
     arguments = _arguments()
     # Without a terminal, wide enough for the table.
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 150)
     try:
         with stage.only_one(), stage.services(keep=arguments.keep) as services:
-            demo = Demo(console, services, arguments.scenario)
-            good = demo.run()
+            demo = Demo(console, services)
+            good = [demo.run(name) for name in arguments.scenarios]
             if arguments.keep:
                 stage.write_environment(services)
                 console.print(f"The servers stay: `. {os.path.relpath(stage.ENVIRONMENT)}` in a shell")
                 console.print("points Airflow's commands at them; the next demo or `make clean` ends them.")
             if arguments.up:
                 Standalone(console, services, demo.account).run()
-            return 0 if good else 1
+            return 0 if all(good) else 1
     except ServiceError as error:
         console.print(Text(str(error), style="red"))
         return 1
@@ -55,33 +55,33 @@ def main() -> int:
 
 
 class Demo:
-    """One scenario from empty schemas to the comparison with what was expected."""
+    """Scenarios, each from empty schemas to the comparison with what was expected."""
 
     account: Account
 
-    def __init__(self, console: Console, services: stage.Services, name: str) -> None:
+    def __init__(self, console: Console, services: stage.Services) -> None:
         self._console = console
         self._services = services
-        self._name = name
+        self._runs = AirflowRuns(stage.AIRFLOW_LOG)
 
-    def run(self) -> bool:
-        """Make the data, run the checks, show them; True when all came out as expected."""
-        scenario = prepare(self._name, datetime.now(UTC))
-        self._console.print(Text.assemble((self._name, "bold"), f"  {SCENARIOS[self._name].__doc__}"))
-        if self._services.slack is None:
+    def run(self, name: str) -> bool:
+        """Make the data of a scenario, run its checks, show them; True when all came out as expected."""
+        services = self._services
+        services.make_ready()
+        scenario = prepare(name, datetime.now(UTC))
+        self._console.print(Text.assemble((name, "bold"), f"  {SCENARIOS[name].__doc__}"))
+        if services.slack is None:
             self._console.print("Messages go to the Slack of AIRFLOW_CONN_PROCESSING_TIME_SLACK.")
         with self._timed("A booking application, 30 days old: MariaDB, Redis, a Laravel log"):
             self.account = generate(scenario.plan)
-            self._services.application.build(self.account)
-        runs = AirflowRuns(stage.environment(self._services), stage.AIRFLOW_LOG)
+            services.application.build(self.account)
         with self._timed("Airflow"):
-            runs.load()
+            self._runs.use(stage.environment(services))
         self._console.print()
-        services = self._services
         play = Stage(services.application, self.account, services.redis, services.slack, services.mariadb)
         told = 0
         for check in scenario.checks:
-            kept = self._check(check, runs, play)
+            kept = self._check(check, play)
             for line in report.check_lines(kept, told):
                 self._console.print(line)
             told = len(kept.notifications)
@@ -90,7 +90,7 @@ class Demo:
         self._show(kept)
         return self._compare(scenario, kept)
 
-    def _check(self, check: Check, runs: AirflowRuns, play: Stage) -> report.Kept:
+    def _check(self, check: Check, play: Stage) -> report.Kept:
         """Let happen what happens before a check, run it, and read what it kept."""
         for step in check.steps:
             step.act(play)
@@ -100,10 +100,12 @@ class Demo:
         if play.slack is not None:
             # Messages bear the time of the check that they are about.
             play.slack.set_clock(check.at.timestamp() + 20)
-        states = runs.check(check.at)
+        states = self._runs.check(check.at)
         broken = sorted(task for task, state in states.items() if state == "failed" and task != "verdict")
         if broken:
-            raise ServiceError(f"{', '.join(broken)} failed, see {stage.AIRFLOW_LOG}.\n{runs.complaints()}")
+            raise ServiceError(
+                f"{', '.join(broken)} failed, see {stage.AIRFLOW_LOG}.\n{self._runs.complaints()}"
+            )
         return report.read_store(self._services.mariadb, self._services.application.store, check.at)
 
     def _show(self, kept: report.Kept) -> None:
@@ -151,7 +153,7 @@ def _arguments() -> argparse.Namespace:
         epilog=f"scenarios:\n{listed}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("scenario", nargs="?", default=DEFAULT, choices=SCENARIOS, metavar="SCENARIO")
+    parser.add_argument("scenarios", nargs="*", default=[DEFAULT], choices=SCENARIOS, metavar="SCENARIO")
     parser.add_argument("--keep", action="store_true", help="let the servers run on, for a look at them")
     parser.add_argument(
         "--up", action="store_true", help="stay, with Airflow's own pages; Ctrl-C ends everything"

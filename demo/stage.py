@@ -21,6 +21,8 @@ PROJECT = Path(__file__).resolve().parents[1]
 DEMO = Path(os.environ.get("DEMO_DIRECTORY", PROJECT / ".demo")).resolve()
 AIRFLOW_LOG = DEMO / "airflow.log"
 ENVIRONMENT = DEMO / "environment.sh"
+#: The caller's environment: a demo changes that of its own process.
+_CALLERS = dict(os.environ)
 _REAL_SLACK = "AIRFLOW_CONN_PROCESSING_TIME_SLACK"
 _CHANNELS = "PROCESSING_TIME__SLACK__CHANNELS"
 
@@ -37,6 +39,13 @@ class Services:
     slack: StandInSlack | None
     application: Application
     airflow_port: int
+
+    def make_ready(self) -> None:
+        """Start again what the scenario before has stopped, and empty Slack."""
+        if self.redis.pid is None:
+            self.redis.start()
+        if self.slack is not None:
+            self.slack.reset()
 
 
 @contextmanager
@@ -60,11 +69,10 @@ def services(*, keep: bool) -> Iterator[Services]:
         mariadb = running.enter_context(MariaDB(DEMO))
         redis = running.enter_context(Redis(DEMO))
         slack = None
-        if _REAL_SLACK in os.environ:
+        if _REAL_SLACK in _CALLERS:
             _require_channels()
         else:
             slack = running.enter_context(StandInSlack(DEMO))
-            slack.reset()
         application = Application(mariadb, redis, DEMO / "application")
         yield Services(mariadb, redis, slack, application, free_port())
         if keep:
@@ -73,7 +81,7 @@ def services(*, keep: bool) -> Iterator[Services]:
 
 def _require_channels() -> None:
     """Raise ServiceError when the real Slack is to be told and nobody said in which channels."""
-    if not any(name.startswith((_CHANNELS, "PROCESSING_TIME_CONFIG")) for name in os.environ):
+    if not any(name.startswith((_CHANNELS, "PROCESSING_TIME_CONFIG")) for name in _CALLERS):
         raise ServiceError(
             f"{_REAL_SLACK} is set, so that Slack is told; say in which channels, by their ids: "
             f"{_CHANNELS}__CRITICAL=C…, and __HIGH, __MEDIUM, __INFO, __REPORTS. Without {_REAL_SLACK} the stand-in is used."
@@ -86,14 +94,14 @@ def environment(stage: Services) -> dict[str, str]:
     Settings of the monitor (`PROCESSING_TIME__…`) that the caller has set and the demo does not need are kept, so
     that a threshold can be tried out.
     """
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
+    kept = {name: value for name, value in _CALLERS.items() if not name.startswith("AIRFLOW")}
     return {**kept, **variables(stage)}
 
 
 def variables(stage: Services) -> dict[str, str]:
     """What the demo sets."""
     slack = stage.slack
-    connection = slack.connection() if slack else os.environ[_REAL_SLACK]
+    connection = slack.connection() if slack else _CALLERS[_REAL_SLACK]
     channels: Mapping[str, str] = CHANNELS if slack else {}
     on_call = ON_CALL_GROUP if slack else None
     home = DEMO / "airflow"

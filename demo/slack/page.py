@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
 from demo.slack.mrkdwn import EMOJI, plain, to_html
-from demo.slack.workspace import Message, Workspace, readers_names
+from demo.slack.workspace import BOT_USER, Message, Workspace, readers_names
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
@@ -35,7 +35,11 @@ def render(workspace: Workspace, channel: str = "", thread: str = "") -> str:
     return template.render(
         workspace=workspace,
         channels=[_channel(workspace, identifier, thread) for identifier in shown],
-        sidebar=[entry for entry in workspace.channels.values() if not entry["is_archived"]],
+        sidebar=[
+            entry
+            for entry in workspace.channels.values()
+            if BOT_USER in entry["members"] and not entry["is_archived"]
+        ],
         selected=channel,
         thread=thread,
         names=names,
