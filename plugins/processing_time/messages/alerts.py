@@ -49,7 +49,7 @@ def escalated(decision: Decision, context: Context, *, call: bool = False) -> Me
     what = f"Level {LEVELS[alert.level]}"
     if before and alert.severity is not before.severity:
         what = f"{before.severity.upper()} → {alert.severity.upper()}"
-    parts: list[Part] = [Paragraph(_sentence(decision.reason)), _facts(decision, context)]
+    parts: list[Part] = [Paragraph(_why(decision)), _facts(decision, context)]
     if decision.toggle and context.settings.escalation.incident_dag:
         parts.append(
             Paragraph("An incident run waits for somebody's approval. Without an answer nothing happens.")
@@ -74,7 +74,7 @@ def moved(decision: Decision, context: Context, thread: str, *, call: bool = Fal
     before = decision.before.severity.upper() if decision.before else ""
     parts: list[Part] = [
         Paragraph(
-            f"{_sentence(decision.reason)} It is followed in its thread in another channel.",
+            f"{_why(decision)} It is followed in its thread in another channel.",
             label=f"Was {before}",
         ),
         _facts(decision, context),
@@ -216,6 +216,13 @@ def _links(alert: Alert, context: Context) -> Links:
 def _call(context: Context, text: str) -> list[Part]:
     token = context.settings.slack.on_call
     return [Call(token, text)] if token else []
+
+
+def _why(decision: Decision) -> str:
+    """What changed, and the counts behind it."""
+    counts = decision.verdict.reason if decision.verdict else ""
+    told = [decision.reason] if counts in ("", decision.reason) else [decision.reason, counts]
+    return " ".join(map(_sentence, told))
 
 
 def _sentence(reason: str) -> str:

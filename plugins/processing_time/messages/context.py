@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from processing_time.evaluation import length_text
 from processing_time.findings import UNKNOWN
 from processing_time.model import ALL_COMPANIES, Alert, AlertState, Severity, Verdict
 from processing_time.settings import Settings
 from processing_time.summary import Summary, value_text, window_text
-from processing_time.timeline import Timeline
+from processing_time.timeline import Timeline, length_text
 
 ICONS = {Severity.INFO: "🔵", Severity.MEDIUM: "🟠", Severity.HIGH: "🔴", Severity.CRITICAL: "🚨"}
 LEVELS = {1: "1 · channel", 2: "2 · on-call", 3: "3 · feature toggle", 4: "4 · rollback"}
