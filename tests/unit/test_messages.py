@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Messages as people read them: a golden file for each, and what holds for whatever is put into one.
 
-``UPDATE_GOLDEN=1 pytest tests/unit/test_messages.py`` writes the files anew: read the difference before you commit it.
+``WRITE_GOLDEN=1 pytest tests/unit/test_messages.py`` writes the files anew: read the difference before you commit it.
 """
 
 from __future__ import annotations
@@ -322,7 +322,7 @@ def test_golden(make: Callable[[], Message]) -> None:
     assert complaints_about_blocks(rendered["blocks"]) == []
     file = GOLDEN / f"{make.__name__}.json"
     text = json.dumps(rendered, ensure_ascii=False, indent=1) + "\n"
-    if os.environ.get("UPDATE_GOLDEN"):
+    if os.environ.get("WRITE_GOLDEN"):
         file.write_text(text, encoding="utf-8")
     assert text == file.read_text(encoding="utf-8")
 
