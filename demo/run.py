@@ -153,12 +153,18 @@ def _arguments() -> argparse.Namespace:
         epilog=f"scenarios:\n{listed}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("scenarios", nargs="*", default=[DEFAULT], choices=SCENARIOS, metavar="SCENARIO")
+    parser.add_argument("scenarios", nargs="*", default=[DEFAULT], type=_known, metavar="SCENARIO")
     parser.add_argument("--keep", action="store_true", help="let the servers run on, for a look at them")
     parser.add_argument(
         "--up", action="store_true", help="stay, with Airflow's own pages; Ctrl-C ends everything"
     )
     return parser.parse_args()
+
+
+def _known(name: str) -> str:
+    if name not in SCENARIOS:
+        raise argparse.ArgumentTypeError(f"there is no {name}; choose one of {', '.join(SCENARIOS)}")
+    return name
 
 
 def _end(_number: int, _frame: FrameType | None) -> None:

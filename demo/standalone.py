@@ -36,9 +36,9 @@ class Standalone:
             with self._console.status("Airflow's scheduler and pages"):
                 self._process.start(
                     [sys.executable, "-m", "airflow", "standalone"],
-                    ready=lambda: _answers(f"{url}/api/v2/version"),
+                    ready=lambda: answers(f"{url}/api/v2/version"),
                     within=120,
-                    environment={**stage.environment(self._services), **_settings(port)},
+                    environment={**stage.environment(self._services), **settings(port)},
                 )
             self._console.print(f"Airflow   {url}")
             if self._services.slack is not None:
@@ -53,7 +53,8 @@ class Standalone:
             self._process.stop()
 
 
-def _settings(port: int) -> dict[str, str]:
+def settings(port: int) -> dict[str, str]:
+    """What an `airflow standalone` on a port of loopback needs beside the rest of its environment."""
     return {
         # It starts its parts as `airflow …`.
         "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath))),
@@ -68,7 +69,8 @@ def _settings(port: int) -> dict[str, str]:
     }
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
+    """Whether an address gives a page."""
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with direct.open(url, timeout=2):
