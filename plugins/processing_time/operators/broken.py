@@ -19,16 +19,16 @@ UNWATCHED = "Until it works again nobody watches Processing Time."
 
 
 def tell_of_broken_task(context: Context) -> None:
-    """Say that a task failed for good (``on_failure_callback`` of a task); a dry run is silent.
+    """Say that a task failed for good (``on_failure_callback`` of a task); a dry run and a mistyped one are silent.
 
     Only the kind of the exception is told: its text may hold what nobody should read in Slack, and is in the log.
     """
     from processing_time.messages.blocks import escape
     from processing_time.operators import run
 
-    if run.dry(context):
-        return
     instance, error = context["ti"], context.get("exception")
+    if run.dry(context) or isinstance(error, run.RefusedParam):
+        return
     kind = type(error).__name__ if error else "unknown error"
     text = (
         f":warning: Monitoring is broken: task {escape(instance.task_id)} of {escape(instance.dag_id)} failed"

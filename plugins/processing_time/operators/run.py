@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
+class RefusedParam(AirflowFailException):
+    """What a person typed into the form cannot be used. That is for them to read, not for Slack."""
+
+
 def present() -> datetime:
     """The wall clock, read at the rim only; UTC."""
     return datetime.now(UTC)
@@ -34,7 +38,7 @@ def settings() -> Settings:
 def as_of(context: Context, settings: Settings) -> datetime:
     """The instant that the run speaks for: the ``as_of`` param of a manual run, else ``run_after``; UTC.
 
-    :raises AirflowFailException: when the param is not a usable instant.
+    :raises RefusedParam: when the param is not a usable instant.
     """
     given = context["params"].get("as_of")
     if not given:
@@ -43,7 +47,7 @@ def as_of(context: Context, settings: Settings) -> datetime:
     try:
         return parse_as_of(str(given), settings.zone, present())
     except AsOfError as error:
-        raise AirflowFailException(str(error)) from None
+        raise RefusedParam(str(error)) from None
 
 
 def dry(context: Context) -> bool:
