@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from collections import Counter
 from contextlib import closing
 from dataclasses import replace
@@ -17,11 +20,13 @@ import MySQLdb
 import pytest
 from dotenv import dotenv_values
 
+from demo import catalogue
 from demo.account import Account, World
 from demo.application import CACHE_PREFIX, PASSWORDS, Application
 from demo.services import MariaDB, Redis
 from demo.traffic import ColdStart, Plan, Trouble, generate
 
+PROJECT = Path(__file__).resolve().parents[2]
 NOON = datetime(2026, 3, 29, 12, tzinfo=UTC)  # the day on which summer time begins
 _REFUSED = (1044, 1142)  # access denied to a schema, command denied on a table
 RECORD = re.compile(r"^\[(?P<at>[^\]]+)\] production\.(?P<level>[A-Z]+): (?P<message>.*)$")
@@ -111,6 +116,8 @@ def test_failures_go_on_below_their_first_line(application: Application, account
     failed = [record for record in account.records if record.happening == "phases_failed"]
     first, rest = failed[0].message, "\n".join(failed[0].trace)
     assert f"{first}\n{rest}\n" in text
+    # The database's message quotes the customer: whoever shows such a line shows personal data.
+    assert any(customer.email in first for customer in account.customers)
     with pytest.raises(json.JSONDecodeError):
         json.loads(first[first.index("{") :])
 
@@ -209,3 +216,43 @@ def test_servers_start_again_on_their_data_and_end_with_their_directory(tmp_path
     with Redis(deep) as cache:
         assert cache.client().ping()
     assert cache.pid is None
+
+
+@pytest.mark.parametrize(
+    "scenarios",
+    [
+        pytest.param(
+            ["phase_failures", "redis_down", "log_missing", "pilot_rollout", "outage_day"], id="failures"
+        ),
+        pytest.param(
+            ["healthy", "sync_outage", "cold_cache", "normal_load", "peak_load", "deployed"], id="loads"
+        ),
+    ],
+)
+def test_every_scenario_comes_out_as_expected_and_tells_nothing_personal(
+    scenarios: list[str], tmp_path: Path
+) -> None:
+    finished = subprocess.run(
+        [sys.executable, "-m", "demo.run", *scenarios],
+        cwd=PROJECT,
+        env={**os.environ, "DEMO_DIRECTORY": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stdout[-3000:] + finished.stderr[-1000:]
+    assert finished.stdout.count("As expected") == len(scenarios)
+    written = {
+        "the terminal": finished.stdout,
+        "Slack": (tmp_path / "slack.json").read_text(encoding="utf-8"),
+    }
+    for file in (tmp_path / "airflow.log", *(tmp_path / "airflow" / "logs").rglob("*.log")):
+        written[file.name] = file.read_text(encoding="utf-8", errors="replace")
+    people = [person for company in catalogue.companies() for person in catalogue.customers(company)]
+    secrets = {
+        *PASSWORDS.values(),
+        *(field for person in people for field in (person.name, person.email, person.phone)),
+    }
+    for place, text in written.items():
+        assert [secret for secret in secrets if secret in text] == [], place
+    assert list(tmp_path.rglob("*.pid")) == []
