@@ -58,6 +58,38 @@ def figures(app: Application, as_of: datetime, flags: FeatureFlags) -> dict[tupl
     return found
 
 
+class Budget(NamedTuple):
+    """What failed and what there is in the last 72, 24, 6 and 2 hours."""
+
+    failing: tuple[int, ...]
+    total: tuple[int, ...]
+
+
+def budgets(app: Application, as_of: datetime, flags: FeatureFlags) -> dict[tuple[str, int], Budget]:
+    """What burns of the two error budgets, by metric and company."""
+    eligible = [
+        a
+        for a in app.appointments
+        if not a.deleted and a.created_at and a.service and _eligible(a.service, flags)
+    ]
+    decided = [
+        a
+        for a in eligible
+        if a.sync in ("synced", app.error) or (a.created_at and as_of - a.created_at > timedelta(hours=1))
+    ]
+    found: dict[tuple[str, int], Budget] = {}
+    for key, counted, end, well in (
+        ("phase_creation_burn_rate", eligible, as_of - GRACE, lambda a: bool(a.phases)),
+        ("calcom_sync_burn_rate", decided, as_of, lambda a: a.sync == "synced"),
+    ):
+        for company, own in _by_company(_between(counted, as_of - timedelta(hours=72), end)):
+            held = [_between(own, as_of - timedelta(hours=hours), end) for hours in (72, 24, 6, 2)]
+            found[key, company] = Budget(
+                tuple(sum(not well(a) for a in h) for h in held), tuple(map(len, held))
+            )
+    return found
+
+
 def _midnight(as_of: datetime, days: int) -> datetime:
     day = as_of.astimezone(BERLIN).date() - timedelta(days=days)
     return datetime(day.year, day.month, day.day, tzinfo=BERLIN)
