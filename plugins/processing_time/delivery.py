@@ -109,6 +109,10 @@ class _Round:
                 found = self._found(owed, thread) if owed.in_doubt_since else None
                 self._outbox.posted(owed, *(found or self._post(owed, thread)))
             self._update_root(owed, thread, owed.root)
+            if owed.kind == "resolved":
+                # The worse channel was told when the severity rose; it must not look as if that still held.
+                for message in self._outbox.pointers(owed.alert_id):
+                    self._update_root(owed, message, owed.root)
         self._outbox.delivered(owed, self._clock())
 
     # --- post -----------------------------------------------------------------------------------------------

@@ -141,6 +141,20 @@ class Outbox:
 
         return self._session.run(read)
 
+    def pointers(self, alert_id: int | None) -> list[tuple[str, str]]:
+        """Channel and ts of the messages that told worse channels of an alert's thread."""
+
+        def read(cursor: Any) -> list[tuple[str, str]]:
+            rows = fetch(
+                cursor,
+                "SELECT slack_channel, slack_ts FROM notifications"
+                " WHERE alert_id = %s AND kind = 'moved' AND slack_ts IS NOT NULL ORDER BY id",
+                (alert_id,),
+            )
+            return [(row["slack_channel"], row["slack_ts"]) for row in rows]
+
+        return self._session.run(read)
+
     def attempt(self, owed: Owed, channel: str, at: datetime) -> None:
         """Note, before Slack is called, that it is going to be.
 

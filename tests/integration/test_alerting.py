@@ -182,6 +182,16 @@ def test_without_the_scope_for_people_nobody_acknowledges(day: Day, caplog: pyte
     assert "lacks the scope users:read" in caplog.text
 
 
+def test_the_worse_channel_hears_the_end_as_well(day: Day) -> None:
+    for hour, failing in enumerate((4, 18, 0)):
+        day.check(hour, failing=failing)
+    (told,) = day.slack.messages(CRITICAL)
+    assert told["text"].startswith("🚨 CRITICAL")
+    day.check(3, failing=0)
+    (told,) = day.slack.messages(CRITICAL)
+    assert told["text"].startswith("✅ Resolved")
+
+
 # --- what a check gives to the tasks after it -------------------------------------------------------------------
 
 
