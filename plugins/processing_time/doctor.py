@@ -23,7 +23,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowNotFoundException
 
 from processing_time import checkup
 from processing_time.checkup import Found, Line
-from processing_time.evaluation import Memory, evaluate, length_text
+from processing_time.evaluation import Memory, evaluate
 from processing_time.messages.context import elapsed
 from processing_time.model import ALL_COMPANIES, Collected, Loss, SourceUnavailable, State
 from processing_time.operators import connections
@@ -31,7 +31,7 @@ from processing_time.settings import CONFIG_VARIABLE, PREFIX, Settings, Settings
 from processing_time.sources import cache, database, feature_flags, laravel_log
 from processing_time.sources.snapshot import snapshot
 from processing_time.summary import flag_lines
-from processing_time.timeline import Timeline, previous_tick, whole_seconds
+from processing_time.timeline import Timeline, length_text, previous_tick, whole_seconds
 
 WRITE, LARAVEL, CALCOM = "processing_time_mysql_write", "processing_time_laravel", "processing_time_calcom"
 LOGS, ENV_FILE = "application.logs", "application.env_file"

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from processing_time import burn_rate
 from processing_time.certainty import certain
 from processing_time.model import (
     ALL_COMPANIES,
@@ -26,11 +27,18 @@ from processing_time.model import (
     worst,
 )
 from processing_time.settings import LogRule, Metric, Settings
-from processing_time.timeline import Timeline
+from processing_time.timeline import Timeline, length_text
 
 SOURCES = ("mysql", "log", "redis")
 FLAGS_MATTER = frozenset(
-    {"phase_creation_success_rate", "phase_distribution", "orphaned_appointments", "calcom_sync_success_rate"}
+    {
+        "phase_creation_success_rate",
+        "phase_creation_burn_rate",
+        "phase_distribution",
+        "orphaned_appointments",
+        "calcom_sync_success_rate",
+        "calcom_sync_burn_rate",
+    }
 )
 """The metrics whose population the feature flags decide."""
 MEANWHILE = timedelta(minutes=5)
@@ -112,6 +120,8 @@ def threshold_text(rule: Metric | LogRule) -> str:
     """The bounds in words, such as ``< 95 % (critical < 90 %)``."""
     if isinstance(rule, LogRule):
         return f"> {rule.more_than}" + (f" in {length_text(rule.within)}" if rule.within else "")
+    if rule.budget is not None:
+        return burn_rate.threshold_text(rule.budget)
     sign = "<" if rule.better == "higher" else ">"
     unit = f" {rule.unit}" if rule.unit in ("%", "ms") else ""
     if rule.alert is None:
@@ -124,15 +134,6 @@ def threshold_text(rule: Metric | LogRule) -> str:
         share = f"{rule.worse.above_share:.0%}".replace("%", " %")
         text += f" ({rule.worse.severity}: {rule.worse.from_} or more and above {share})"
     return text
-
-
-def length_text(length: timedelta) -> str:
-    """A duration in the largest unit that divides it: ``1 h``, ``5 min``, ``2 d``."""
-    seconds = int(length.total_seconds())
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds and seconds % size == 0:
-            return f"{seconds // size} {unit}"
-    return f"{seconds} s"
 
 
 def _judge_rule(sample: Sample, rule: LogRule) -> Verdict:
@@ -149,6 +150,8 @@ def _judge_rule(sample: Sample, rule: LogRule) -> Verdict:
 
 
 def _judge_metric(sample: Sample, metric: Metric) -> Verdict:
+    if metric.budget is not None:
+        return burn_rate.judge(sample, metric)
     volume = sample.denominator or 0
     if volume < metric.min_volume:
         return Verdict(
@@ -222,8 +225,8 @@ def _counts(sample: Sample, metric: Metric) -> str:
 
 
 def _blank(key: str, rule: Metric | LogRule, timeline: Timeline) -> Sample:
-    window = rule.window if isinstance(rule, Metric) else "since_last_check"
-    return Sample(key, timeline.windows[window])
+    window = timeline.window(rule) if isinstance(rule, Metric) else timeline.windows["since_last_check"]
+    return Sample(key, window)
 
 
 def _muted(verdict: Verdict, settings: Settings, as_of: datetime) -> Verdict:

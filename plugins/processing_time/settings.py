@@ -153,6 +153,7 @@ class Application(Section):
     synced_values: tuple[str, ...] = Field(min_length=1)
     error_values: tuple[str, ...] = Field(min_length=1)
     grace: Duration
+    pending_limit: Duration
     cache_key_pattern: str = Field(min_length=2)
 
 
@@ -252,6 +253,56 @@ class Worse(Section):
     above_share: float = Field(ge=0, le=1)
 
 
+LONGEST = timedelta(days=8)
+"""No window may be longer: feature flags, and where a window begins in the tables, are remembered a day longer."""
+Stretch = Annotated[Duration, Field(gt=timedelta(), le=LONGEST)]
+
+
+class BudgetWindows(Section):
+    """A pair of windows; it alerts when both burn the budget faster than ``factor``."""
+
+    long: Stretch
+    short: Stretch
+    factor: float = Field(gt=0)
+
+    @model_validator(mode="after")
+    def _short_is_shorter(self) -> Self:
+        if self.short >= self.long:
+            raise ValueError(f"short ({self.short}) must be below long ({self.long})")
+        return self
+
+
+class Budget(Section):
+    """An error budget: ``objective`` per cent are to succeed, the others may fail."""
+
+    objective: float
+    windows: tuple[BudgetWindows, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _can_be_reached(self) -> Self:
+        if not 0 < self.objective < 100:
+            raise ValueError(
+                f"objective ({self.objective:g}) must lie between 0 and 100 %: write one such as 99"
+            )
+        for pair in self.windows:
+            if pair.factor * self.allowed >= 100:
+                raise ValueError(
+                    f"factor ({pair.factor:g}) can never be passed: when everything fails, an objective of"
+                    f" {self.objective:g} % burns {100 / self.allowed:g}×, so set it below that"
+                )
+        return self
+
+    @property
+    def allowed(self) -> float:
+        """The per cent that may fail (100 − 99.9 is not quite 0.1 in floating point)."""
+        return round(100 - self.objective, 9)
+
+    @property
+    def lengths(self) -> tuple[timedelta, ...]:
+        """The lengths of all windows, longest first, each once."""
+        return tuple(sorted({length for w in self.windows for length in (w.long, w.short)}, reverse=True))
+
+
 class LogPatterns(Section):
     """What the lines of a log metric hold; ``value`` finds the number in a matching line."""
 
@@ -265,8 +316,8 @@ class Metric(Alerting):
     """A number with bounds. ``better`` says on which side of ``target`` the good values lie; bounds are strict."""
 
     source: Literal["mysql", "log", "redis"]
-    kind: Literal["rate", "mean", "count", "deviation"]
-    window: Literal["today", "yesterday_and_today", "7_days", "since_last_check", "instant"]
+    kind: Literal["rate", "mean", "count", "deviation", "burn_rate"]
+    window: Literal["today", "yesterday_and_today", "7_days", "since_last_check", "instant"] | None = None
     better: Literal["higher", "lower"]
     unit: str
     target: float | None = None
@@ -276,7 +327,20 @@ class Metric(Alerting):
     population: str = ""
     failing: str = ""
     worse: Worse | None = None
+    budget: Budget | None = None
     patterns: LogPatterns = LogPatterns()
+
+    @model_validator(mode="after")
+    def _budget_or_window(self) -> Self:
+        burns = self.kind == "burn_rate"
+        if burns and (self.budget is None or self.source != "mysql"):
+            raise ValueError("kind burn_rate needs source mysql, and a budget with objective and windows")
+        if not burns and self.window is None:
+            raise ValueError("window is missing: set it")
+        for name in ("window", "target", "alert", "critical") if burns else ("budget",):
+            if getattr(self, name) is not None:
+                raise ValueError(f"{name} has no meaning with kind {self.kind}: remove it")
+        return self
 
     @model_validator(mode="after")
     def _bounds_in_order(self) -> Self:

@@ -229,6 +229,8 @@ def value_text(verdict: Verdict, settings: Settings) -> str:
         return f"{value:.2f} %"
     if rule.unit == "ms":
         return f"{value:.1f} ms"
+    if rule.unit == "×":
+        return f"{value:.1f}×"
     return f"{value:g} {rule.unit}"
 
 

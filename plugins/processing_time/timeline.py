@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from croniter import croniter
 
 from processing_time.model import Window
+from processing_time.settings import Metric
 
 
 class AsOfError(ValueError):
@@ -115,6 +116,13 @@ class Timeline:
         }
         return {name: Window(start, self.as_of) for name, start in starts.items()}
 
+    def window(self, metric: Metric) -> Window:
+        """The window of a metric; that of an error budget is its longest, ending at ``as_of`` as all do."""
+        if metric.budget is not None:
+            return Window(self.as_of - metric.budget.lengths[0], self.as_of)
+        assert metric.window is not None, "the settings see to it"
+        return self.windows[metric.window]
+
     def to_application(self, instant: datetime) -> datetime:
         """An instant as the naive time that the application would have written."""
         return instant.astimezone(self.application_zone).replace(tzinfo=None)
@@ -122,3 +130,12 @@ class Timeline:
     def from_application(self, written: datetime) -> datetime:
         """A naive time that the application wrote, as an instant in UTC (in autumn's double hour: the first)."""
         return written.replace(tzinfo=self.application_zone).astimezone(UTC)
+
+
+def length_text(length: timedelta) -> str:
+    """A duration in the largest unit that divides it, a single day in hours: ``24 h``, ``5 min``, ``2 d``."""
+    seconds = int(length.total_seconds())
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds and seconds % size == 0 and (unit != "d" or seconds > size):
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"

@@ -9,12 +9,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from processing_time.model import ALL_COMPANIES, Sample
+from processing_time.model import ALL_COMPANIES
 from processing_time.sources.database import Watermark
 from processing_time.sources.feature_flags import FeatureFlags
 from tests.sql.application import Application, Phase, berlin, phases_of
 from tests.sql.conftest import METRICS, Build, by_key, check
-from tests.sql.reference import Budget, budgets, figures
+from tests.sql.reference import figures
 
 SUMMER_TIME_BEGINS = berlin("2026-03-29 12:00")
 WINTER_TIME_BEGINS = berlin("2026-10-25 20:00")
@@ -114,12 +114,6 @@ def compare(
     found = by_key(check(app, as_of, flags=flags, watermarks=marks or []))
     assert not [s for s in found.values() if s.loss]
     expected = figures(app, as_of, flags)
-    burned = {key: found.pop(key) for key in list(found) if key[0].endswith("_burn_rate")}
-    assert {key: counts(sample) for key, sample in burned.items()} == budgets(app, as_of, flags)
-    assert {key for key, company in burned if company == ALL_COMPANIES} == {
-        "phase_creation_burn_rate",
-        "calcom_sync_burn_rate",
-    }
     seen = {key: (s.numerator, s.denominator) for key, s in found.items()}
     assert seen == {key: (f.numerator, f.denominator) for key, f in expected.items()}
     for key, figure in expected.items():
@@ -127,8 +121,3 @@ def compare(
             key
         )
     assert {key for key, company in found if company == ALL_COMPANIES} == set(METRICS)
-
-
-def counts(sample: Sample) -> Budget:
-    windows = [sample.detail["windows"][name] for name in ("3 d", "24 h", "6 h", "2 h")]
-    return Budget(tuple(w["failing"] for w in windows), tuple(w["total"] for w in windows))

@@ -14,7 +14,7 @@ from typing import Any
 
 from processing_time.model import ALL_COMPANIES, Collected, Loss, Sample, SourceUnavailable, Window
 from processing_time.settings import Settings
-from processing_time.sources import boundaries, distribution, overlaps, queries, tally
+from processing_time.sources import boundaries, distribution, error_budget, overlaps, queries, tally
 from processing_time.sources import scope as scoping
 from processing_time.sources.boundaries import Boundaries, Watermark
 from processing_time.sources.feature_flags import FeatureFlags
@@ -76,7 +76,7 @@ def _scope(
 
 
 def _lost(key: str, settings: Settings, timeline: Timeline, fault: QueryFault) -> Sample:
-    window = timeline.windows[settings.metrics[key].window]
+    window = timeline.window(settings.metrics[key])
     return Sample(key, window).lost(Loss.LOST, str(fault))
 
 
@@ -93,7 +93,7 @@ class _Check:
     ) -> None:
         self._snapshot, self._settings, self._timeline, self._scope = opened, settings, timeline, scope
         self._silence = Window(timeline.as_of - settings.silent_after, timeline.as_of)
-        windows = [timeline.windows[settings.metrics[key].window] for key in settings.enabled("mysql")]
+        windows = [timeline.window(settings.metrics[key]) for key in settings.enabled("mysql")]
         earliest = min(window.start for window in (*windows, self._silence))
         self._boundaries = Boundaries(opened, timeline, watermarks, earliest)
         self._timeouts = 0
@@ -104,7 +104,7 @@ class _Check:
         found: list[Sample] = []
         mark = self._fact(partial(boundaries.watermark, self._snapshot, self._timeline.as_of))
         for key, query in chosen.items():
-            window = self._timeline.windows[self._settings.metrics[key].window]
+            window = self._timeline.window(self._settings.metrics[key])
             try:
                 with self._guard():
                     found += self._measure(key, query, window)
@@ -116,7 +116,8 @@ class _Check:
 
     def _measure(self, key: str, query: Query, window: Window) -> list[Sample]:
         metric = self._settings.metrics[key]
-        self._scope.require(query, self._scope.identifiers)
+        nested = error_budget.identifiers(metric.budget)
+        self._scope.require(query, {**self._scope.identifiers, **nested})
         bounded = "first_appointment" in query.parameters
         detail = {"boundary": self._boundaries.appointments(window.start).way} if bounded else {}
         ask = partial(self._ask, window)
@@ -127,9 +128,13 @@ class _Check:
         if key == "overlapping_bookings":
             origin = self._timeline.to_application(window.start)
             return overlaps.samples(key, window, self._scope.services, ask, origin, detail)
+        if metric.budget is not None:
+            starts = error_budget.starts(metric.budget, self._timeline)
+            counted = self._snapshot.table(*self._statement(query, window, nested, starts))
+            return error_budget.samples(Sample(key, window, detail=detail), metric, *counted)
         if metric.kind not in ("rate", "mean", "count"):
             raise QueryFault(
-                f"metrics.{key}.kind = {metric.kind} has no rule for its rows: write rate, mean or count"
+                f"metrics.{key}.kind = {metric.kind} has no rule for its rows: write rate, mean, count or burn_rate"
             )
         columns, rows = self._snapshot.table(*self._statement(query, window))
         samples = tally.samples(key, metric, window, columns, rows, detail)
@@ -171,6 +176,7 @@ class _Check:
             "window_start": written(window.start),
             "window_end": written(window.end),
             "grace_end": written(window.end - self._settings.application.grace),
+            "pending_end": written(window.end - self._settings.application.pending_limit),
             "shown": IDS_SHOWN,
             **(values or {}),
         }

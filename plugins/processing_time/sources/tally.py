@@ -32,18 +32,27 @@ def samples(
     :param detail: what every sample's detail holds besides.
     :raises QueryFault: when a column is missing.
     """
-    if missing := [name for name in REQUIRED if name not in columns]:
-        raise QueryFault(f"include/sql/metrics/{key}.sql gives no column {missing[0]}: name one so")
-    records = [dict(zip(columns, row, strict=True)) for row in rows]
+    everything = records(key, columns, rows)
     by_company: dict[Any, list[dict[str, Any]]] = {}
-    for record in records:
+    for record in everything:
         by_company.setdefault(record["company_id"], []).append(record)
-    found = [_sample(key, metric, window, ALL_COMPANIES, columns, records, detail)]
+    found = [_sample(key, metric, window, ALL_COMPANIES, columns, everything, detail)]
     for company_id, own in sorted((c, own) for c, own in by_company.items() if c):
         sample = _sample(key, metric, window, int(company_id), columns, own, detail)
         if sample.denominator is None or sample.denominator > 0:
             found.append(sample)
     return found
+
+
+def records(key: str, columns: Sequence[str], rows: Iterable[Row], *further: str) -> list[dict[str, Any]]:
+    """The rows by the names of their columns.
+
+    :param further: columns that are required besides.
+    :raises QueryFault: when a column is missing.
+    """
+    if missing := [name for name in (*REQUIRED, *further) if name not in columns]:
+        raise QueryFault(f"include/sql/metrics/{key}.sql gives no column {missing[0]}: name one so")
+    return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
 def number(value: Any) -> Number:
