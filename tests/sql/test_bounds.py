@@ -251,3 +251,23 @@ class TestWaysToTheOverlaps:
         after, changed = read_by(app, marks_of(app))
         assert after.rows_read < before.rows_read + 500
         assert changed["overlapping_bookings 0"][1] == figures["overlapping_bookings 0"][1] + 2
+
+
+def test_a_long_list_of_services_stays_a_filter(build: Build) -> None:
+    """MariaDB turns a list of a thousand into a subquery, and may begin with that."""
+    app = build("deployed")
+    for number in range(1500):
+        app.service(company_id=1 + number % 40)
+    for number in range(3000):
+        app.appointment(app.services[number % 1500], AS_OF - timedelta(minutes=2 + number % 500), phases=[])
+    app.insert()
+    recording, figures = read_by(app, [])
+    assert figures["calcom_sync_success_rate 0"] == (3000, 3000)
+    statement = next(s for s in recording.statements if "by_status" in s[0])
+    connection = app.connect()
+    with contextlib.closing(connection), connection.cursor() as cursor:
+        for sql, _ in recording.statements:
+            if sql.startswith("SET SESSION"):
+                cursor.execute(sql)
+        cursor.execute(f"EXPLAIN {statement[0]}", statement[1])
+        assert len(cursor.fetchall()) == 3  # services, the groups, the appointments

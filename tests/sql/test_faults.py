@@ -366,3 +366,9 @@ def test_mysql_connector_python_gives_the_same(filled: Application, mariadb: Any
 def test_any_cursor_that_the_connection_s_extra_may_ask_for(filled: Application, kind: str) -> None:
     cursor = getattr(MySQLdb.cursors, kind)
     assert check(filled, AS_OF, connect=lambda: filled.connect(cursorclass=cursor)) == check(filled, AS_OF)
+
+
+def test_the_strictest_modes_of_grouping(filled: Application) -> None:
+    """MySQL refuses by default to select what is not grouped by."""
+    strict = "SET time_zone = '+00:00', sql_mode = 'ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ZERO_DATE'"
+    assert check(filled, AS_OF, connect=lambda: filled.connect(init_command=strict)) == check(filled, AS_OF)
