@@ -79,7 +79,10 @@ def check_table(kept: Kept, order: Sequence[str], units: Mapping[str, str]) -> R
         ("threshold", 2),
         ("state", 0),
     ):
-        table.add_column(heading, justify="right" if heading == "value" else "left", ratio=ratio or None)
+        wraps = heading in ("window", "threshold")
+        table.add_column(
+            heading, justify="right" if heading == "value" else "left", ratio=ratio or None, no_wrap=not wraps
+        )
     reasons = []
     listed = sorted(kept.samples, key=lambda name: order.index(name) if name in order else len(order))
     for name in listed:

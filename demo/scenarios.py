@@ -117,10 +117,11 @@ def phase_failures(clock: Clock) -> Scenario:
             states={
                 **_ALL_WELL,
                 "phase_creation_success_rate": "critical",
+                "phase_creation_burn_rate": "alert",
                 "orphaned_appointments": "alert",
                 "phase_creation_failures": "alert",
             },
-            # The orphans and the log rule have the same cause; the critical rate speaks for them.
+            # The others have the same cause; the critical rate speaks for them.
             opened=frozenset({"phase_creation_success_rate"}),
         ),
     )
@@ -133,7 +134,12 @@ def sync_outage(clock: Clock) -> Scenario:
         Plan(clock.until, sync_failures=(trouble,)),
         _twice(clock),
         Expected(
-            states={**_ALL_WELL, "calcom_sync_success_rate": "critical", "calcom_sync_failures": "alert"},
+            states={
+                **_ALL_WELL,
+                "calcom_sync_success_rate": "critical",
+                "calcom_sync_burn_rate": "alert",
+                "calcom_sync_failures": "alert",
+            },
             opened=frozenset({"calcom_sync_success_rate"}),
         ),
     )
@@ -312,9 +318,11 @@ _LOG_RULES = ("phase_creation_failures", "observer_disabled", "cache_miss_spike"
 _ALL_WELL: Mapping[str, str] = dict.fromkeys(
     (
         "phase_creation_success_rate",
+        "phase_creation_burn_rate",
         "phase_creation_time",
         "availability_cache_hit_rate",
         "calcom_sync_success_rate",
+        "calcom_sync_burn_rate",
         "phase_distribution",
         "overlapping_bookings",
         "orphaned_appointments",

@@ -82,6 +82,12 @@ class MariaDB(_Service):
         digest = hashlib.sha256(path.encode()).hexdigest()[:16]
         return f"{tempfile.gettempdir()}/demo-{os.getuid()}-{digest}/sql.sock"
 
+    def stop(self) -> None:
+        """End the server, and remove the directory that its socket had to be in when its own path was too long."""
+        super().stop()
+        if Path(self.socket).parent != self.directory:
+            shutil.rmtree(Path(self.socket).parent, ignore_errors=True)
+
     def root(self, schema: str = "") -> Any:
         """A MySQLdb connection as superuser, autocommit on. The caller closes it."""
         return MySQLdb.connect(

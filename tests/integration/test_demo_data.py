@@ -211,6 +211,7 @@ def test_servers_start_again_on_their_data_and_end_with_their_directory(tmp_path
     with MariaDB(deep) as server, closing(server.root()) as connection:
         connection.cursor().execute("CREATE DATABASE kept")
     assert server.pid is None
+    assert not Path(server.socket).parent.exists()
     with MariaDB(deep) as server, closing(server.root()) as connection:
         assert connection.cursor().execute("SHOW DATABASES LIKE 'kept'") == 1
     with Redis(deep) as cache:
