@@ -287,6 +287,33 @@ def test_the_slice_is_read_and_not_the_file(three_days: Path, small_blocks: None
     assert a_day < check(as_of=as_of).facts["bytes_read"] < 1.05 * a_day
 
 
+@pytest.mark.parametrize(
+    "minutes", [-20, 5, 30, 55, 65, 90, 115, 125, 1440 - 20, 1440 + 30, 1440 + 90, 1440 + 125]
+)
+def test_the_slice_is_found_where_the_wall_clock_repeats_itself(
+    logs: Path, small_blocks: None, monkeypatch: pytest.MonkeyPatch, minutes: int
+) -> None:
+    """A check as of the double hour, and one a day later, whose last 24 hours begin in it."""
+    monkeypatch.setenv("PROCESSING_TIME__APPLICATION__TIMEZONE", "Europe/Berlin")
+    zone = ZoneInfo("Europe/Berlin")
+    twice = datetime(2026, 10, 25, 0, 0, tzinfo=UTC)
+    times = [twice + timedelta(seconds=10 * i) for i in range(-2 * 360, 27 * 360)]
+    texts = [FAILED if i % 7 == 0 else FILLER for i in range(len(times))]
+    (logs / "laravel.log").write_text(
+        "".join(
+            f"[{t.astimezone(zone):%Y-%m-%d %H:%M:%S}] production.ERROR: {text}\n"
+            for t, text in zip(times, texts, strict=True)
+        )
+    )
+    as_of = twice + timedelta(minutes=minutes)
+    settings = configuration.load()
+    timeline = Timeline(as_of, settings.zone, settings.application_zone, as_of - timedelta(minutes=90))
+    sample = laravel_log.collect(settings, timeline, present=twice + timedelta(days=2)).samples[2]
+    counted = [t for t, text in zip(times, texts, strict=True) if text == FAILED and t < as_of]
+    assert sample.numerator == sum(t >= as_of - timedelta(minutes=90) for t in counted)
+    assert sample.detail["last_24h"] == sum(t >= as_of - timedelta(hours=24) for t in counted)
+
+
 def test_an_hour_of_a_large_file(three_days: Path, small_blocks: None) -> None:
     end = int(AS_OF.timestamp()) - 20 * 3600
     size = three_days.stat().st_size

@@ -234,11 +234,14 @@ def _busiest(counts: array[int], within: int) -> tuple[int, int | None]:
     first = next(compress(range(within, len(counts)), counts[within:]), None)
     if first is None:
         return 0, None
-    sums = list(accumulate(counts, initial=0))
-    # Up to each second from the first counted one on. Between two counted ones it only falls.
-    windows = list(map(sub, sums[first + 1 :], sums[first + 1 - within :]))
-    largest = max(windows)
-    return largest, first + windows.index(largest)
+    sums = memoryview(array("Q", accumulate(counts, initial=0)))
+
+    def windows() -> Iterator[int]:
+        """For each second from the first counted one on; between two counted ones they only fall."""
+        return map(sub, sums[first + 1 :], sums[first + 1 - within :])
+
+    largest = max(windows())
+    return largest, first + next(i for i, count in enumerate(windows()) if count == largest)
 
 
 def _percentile(ordered: list[float], percent: int) -> float | None:

@@ -173,9 +173,7 @@ def open_logs(globs: Sequence[str]) -> Iterator[tuple[list[LogFile], dict[str, i
     opened: dict[tuple[int, int], LogFile] = {}
     try:
         known = -1
-        while known < len(
-            opened
-        ):  # a rotation between listing and opening shows as a file that was not open yet
+        while known < len(opened):  # a rotation between listing and opening shows as a file not open yet
             known = len(opened)
             counts = _open_all(globs, opened)
         if not opened:

@@ -9,15 +9,22 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 import hyperscan
 
 from processing_time.sources.laravel_log.records import CRITICAL, message
 
 _REGEX = "regex:"
-_FORGET = 10_000
+_KEPT = 1000
+"""Answers that are kept, so that records that are alike are cheap and memory stays flat."""
+_SHORT = 512
+
+Counts: TypeAlias = "array[int]"
+"""How often a mark was seen, a second a number."""
 
 
 class PatternError(ValueError):
@@ -51,7 +58,7 @@ class Finder:
         expressions = [_escaped(text) for text in sorted(fewest)]
         if every_record or "" in texts:
             expressions = [rb"\[\d{4}-\d\d-\d\d"]
-        self._database = _compile(expressions, [0] * len(expressions)) if expressions else None
+        self._scan = _scanner(expressions, 0)
         self._ends: list[int] = []
         append = self._ends.append
         self._note = lambda _id, _start, end, _flags, _context: append(end)
@@ -59,8 +66,7 @@ class Finder:
     def places(self, page: bytes) -> list[int]:
         """Offsets into the page, rising; valid until the next call."""
         self._ends.clear()
-        if self._database:
-            self._database.scan(page, self._note)
+        self._scan(page, self._note)
         self._ends.sort()
         return self._ends
 
@@ -68,69 +74,77 @@ class Finder:
 class Matcher:
     """Tells which marks a record's text bears.
 
+    :param counts: what stands for each mark in the answers.
     :raises PatternError: when a pattern needs look-around or back-references.
     """
 
-    def __init__(self, marks: Sequence[Mark]) -> None:
+    def __init__(self, marks: Sequence[Mark], counts: Sequence[Counts]) -> None:
         for mark in marks:
             _check(mark)
         self._marks = marks
+        self._counts = counts
         self._patterns = sorted({p for mark in marks for p in (*mark.all_of, *mark.message_any_of)})
-        self._words = [frozenset(map(self._patterns.index, mark.message_any_of)) for mark in marks]
         self._numbers = [_Number(mark.value) if mark.value else None for mark in marks]
         flags = hyperscan.HS_FLAG_SINGLEMATCH | hyperscan.HS_FLAG_UTF8
-        expressions = [_expression(pattern) for pattern in self._patterns]
-        self._run = _compile(expressions, [flags] * len(expressions)).scan if expressions else _nothing
+        self._scan = _scanner([_expression(pattern) for pattern in self._patterns], flags)
         self._seen: list[int] = []
         append = self._seen.append
         self._note = lambda pattern, _start, _end, _flags, _context: append(pattern)
-        self._known: dict[tuple[object, ...], tuple[tuple[int, ...], tuple[int, ...]]] = {}
+        self._judged: dict[tuple[object, ...], tuple[tuple[Counts, ...], tuple[int, ...]]] = {}
+        self._found: dict[bytes, set[str]] = {}
 
-    def marks(self, text: bytes, severity: bytes) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """The marks of a record by their index: those it bears, and those that :meth:`ask` has to decide about.
+    def marks(self, text: bytes, severity: bytes) -> tuple[tuple[Counts, ...], tuple[int, ...]]:
+        """The counts of the marks that a record bears; the indices of those that :meth:`ask` has to decide about.
 
-        :param text: what follows the level on the record's first line.
+        :param text: what follows the level on the record's first line, in valid UTF-8.
         :param severity: its level, such as ``ERROR``.
         """
         self._seen.clear()
-        self._run(text, self._note)
+        self._scan(text, self._note)
         key = (severity, *self._seen)
-        known = self._known.get(key)
-        if known is None:
-            if len(self._known) >= _FORGET:
-                self._known.clear()
-            known = self._known[key] = self._judge(
-                severity in CRITICAL, {self._patterns[i] for i in self._seen}
-            )
-        return known
+        judged = self._judged.get(key)
+        if judged is None:
+            _forget(self._judged)
+            judged = self._judged[key] = self._judge(severity, {self._patterns[i] for i in self._seen})
+        return judged
 
-    def ask(self, mark: int, text: bytes) -> tuple[bool, float | None]:
-        """Whether the record bears a mark that depends on more than the patterns in its text; the mark's number."""
-        if self._words[mark]:
+    def ask(self, depends: Iterable[int], text: bytes) -> Iterator[tuple[int, float | None]]:
+        """Those of the marks that the record bears after all, with the number that belongs to a mark, if one does."""
+        for i in depends:
+            words = self._marks[i].message_any_of
+            if words and not self._says(text, words):
+                continue
+            number = self._numbers[i]
+            found = number.find(text) if number else None
+            if number is None or found is not None:
+                yield i, found
+
+    def _says(self, text: bytes, words: Sequence[str]) -> bool:
+        """Whether the message holds one of the words. Where it ends is only asked when that makes a difference."""
+        surely = text.partition(b" {")[0].partition(b" [")[0]
+        return not self._find(surely).isdisjoint(words) or not self._find(message(text)).isdisjoint(words)
+
+    def _find(self, text: bytes) -> set[str]:
+        """The patterns that a message holds: messages are few, what varies is in the context."""
+        found = self._found.get(text)
+        if found is None:
             self._seen.clear()
-            self._run(message(text), self._note)
-            if self._words[mark].isdisjoint(self._seen):
-                return False, None
-        number = self._numbers[mark]
-        if number is None:
-            return True, None
-        found = number.find(text)
-        return found is not None, found
+            self._scan(text, self._note)
+            found = {self._patterns[i] for i in self._seen}
+            if len(text) <= _SHORT:
+                _forget(self._found)
+                self._found[text] = found
+        return found
 
-    def _judge(self, critical: bool, seen: set[str]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    def _judge(self, severity: bytes, found: set[str]) -> tuple[tuple[Counts, ...], tuple[int, ...]]:
         bears = [
             i
             for i, mark in enumerate(self._marks)
-            if (critical if mark.critical else mark.all_of and seen.issuperset(mark.all_of))
-            and (not mark.message_any_of or seen.intersection(mark.message_any_of))
+            if (severity in CRITICAL if mark.critical else mark.all_of and found.issuperset(mark.all_of))
+            and (not mark.message_any_of or found.intersection(mark.message_any_of))
         ]
         depends = tuple(i for i in bears if self._marks[i].message_any_of or self._marks[i].value)
-        return tuple(i for i in bears if i not in depends), depends
-
-
-def readable(text: bytes) -> bytes:
-    """The text as valid UTF-8, which the engine wants; without the end of a line that ends in CR and LF."""
-    return text.rstrip(b"\r") if text.isascii() else text.rstrip(b"\r").decode("utf-8", "replace").encode()
+        return tuple(self._counts[i] for i in bears if i not in depends), depends
 
 
 class _Number:
@@ -142,7 +156,7 @@ class _Number:
 
     def __init__(self, pattern: str) -> None:
         flags = hyperscan.HS_FLAG_SOM_LEFTMOST | hyperscan.HS_FLAG_UTF8
-        self._database = _compile([pattern.encode()], [flags])
+        self._scan = _scanner([pattern.encode()], flags)
         self._pattern = re.compile(pattern)
         self._limits: list[int] = []
         extend = self._limits.extend
@@ -151,10 +165,10 @@ class _Number:
     def find(self, text: bytes) -> float | None:
         """The first match's number; ``None`` without a match or when it is no finite number."""
         self._limits.clear()
-        self._database.scan(text, self._note)
+        self._scan(text, self._note)
         if not self._limits:
             return None
-        match = self._pattern.search(text[min(self._limits) : max(self._limits)].decode())
+        match = self._pattern.match(text[min(self._limits) : max(self._limits)].decode())
         try:
             number = float(match[1]) if match else math.nan
         except (TypeError, ValueError):
@@ -194,7 +208,7 @@ def _check(mark: Mark) -> None:
     regexes = [p for p in (*mark.all_of, *mark.message_any_of) if p.startswith(_REGEX)]
     for pattern in regexes + ([mark.value] if mark.value else []):
         try:
-            _compile([_expression(pattern)], [hyperscan.HS_FLAG_UTF8])
+            _scanner([_expression(pattern)], hyperscan.HS_FLAG_UTF8)
         except hyperscan.HyperscanError as error:
             raise PatternError(
                 f"{mark.name}: {pattern!r} does not run on an engine without backtracking ({error}): "
@@ -202,11 +216,18 @@ def _check(mark: Mark) -> None:
             ) from None
 
 
-def _nothing(_text: bytes, _note: object) -> None:
-    """Stands for a database without a pattern."""
+def _forget(kept: dict[Any, Any]) -> None:
+    """Make room for another answer."""
+    if len(kept) >= _KEPT:
+        kept.clear()
 
 
-def _compile(expressions: list[bytes], flags: list[int]) -> hyperscan.Database:
+def _scanner(expressions: list[bytes], flags: int) -> Callable[[bytes, Callable[..., None]], None]:
+    """What runs expressions over a text and calls back with the number of one, and where it matches."""
+    if not expressions:
+        return lambda _text, _note: None
     database = hyperscan.Database()
-    database.compile(expressions=expressions, ids=list(range(len(expressions))), flags=flags)
-    return database
+    numbers = list(range(len(expressions)))
+    database.compile(expressions=expressions, ids=numbers, flags=[flags] * len(expressions))
+    scan: Callable[[bytes, Callable[..., None]], None] = database.scan
+    return scan

@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
-from itertools import islice
 from zoneinfo import ZoneInfo
 
 BOM = b"\xef\xbb\xbf"
@@ -27,8 +26,9 @@ CRITICAL = (b"CRITICAL", b"ALERT", b"EMERGENCY")
 # A crash or a truncation leaves runs of NULs; the next record then stands right behind them, not on a new line.
 _HEADER = re.compile(rb"(?<=[\n\0])(?:\xef\xbb\xbf)?(\[\d{4}-[^\]\n]{5,40}\] \S{1,110}):")
 _BEHIND_NULS = re.compile(rb"\0+(?=\[\d{4}-)")
-_BRACKET = re.compile(r" (?=[\[{])")
 _JSON = json.JSONDecoder(strict=False)
+_TRIES = 64
+"""Brackets that are tried as the start of the context; a message that holds more is made to keep us busy."""
 
 
 class Clock:
@@ -120,18 +120,24 @@ def message(text: bytes) -> bytes:
     off there because a value in it holds a line break.
     """
     plain = text.decode("latin-1")  # a character a byte, so that positions agree
-    for match in islice(_BRACKET.finditer(plain), 64):
-        end = match.start()
-        try:
-            while plain[end : end + 2] in (" {", " ["):
-                _, end = _JSON.raw_decode(plain, end + 1)
-        except (ValueError, RecursionError):
-            if plain.startswith(' {"', end) and plain.startswith(' {"', match.start()):
-                return text[: match.start()]
-            continue
-        if not plain[end:].strip():
-            return text[: match.start()]
-    return text
+    start = -1
+    for _ in range(_TRIES):
+        curly, square = plain.find(" {", start + 1), plain.find(" [", start + 1)
+        start = min(curly, square) if curly >= 0 and square >= 0 else max(curly, square)
+        if start < 0 or _reaches_the_end(plain, start):
+            break
+    return text[:start] if start >= 0 else text
+
+
+def _reaches_the_end(plain: str, start: int) -> bool:
+    """Whether nothing but JSON follows, the last of it perhaps cut off."""
+    end = start
+    try:
+        while plain.startswith((" {", " ["), end):
+            _, end = _JSON.raw_decode(plain, end + 1)
+    except (ValueError, RecursionError):
+        return plain.startswith(' {"', start) and plain.startswith(' {"', end)
+    return not plain[end:].strip()
 
 
 def iso(second: int) -> str:

@@ -7,6 +7,7 @@ it gets open files, not names, so a rotation does not part the two.
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
 import subprocess
@@ -19,10 +20,11 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from processing_time.sources.laravel_log.files import LINE, LogFile
-from processing_time.sources.laravel_log.matching import Finder, Mark, Matcher, readable
+from processing_time.sources.laravel_log.matching import Finder, Mark, Matcher
 from processing_time.sources.laravel_log.records import Clock, level, lines, repeated
 from processing_time.sources.laravel_log.slices import Part, halves
 
+_log = logging.getLogger(__name__)
 WORTH_TWO = 192 << 20
 """Bytes from which on a second process is faster: it takes about 50 ms to start and 50 MiB are read meanwhile."""
 _ROOT = Path(__file__).resolve().parents[3]
@@ -72,9 +74,8 @@ class Scanner:
         self._numbers_from = plan.numbers_from - plan.start
         self._zone = ZoneInfo(plan.zone)
         self._finder = Finder(plan.marks, every_record=plan.repeats)
-        self._matcher = Matcher(plan.marks)
         self.tally = Tally(plan)
-        self._counts = self.tally.counts
+        self._matcher = Matcher(plan.marks, self.tally.counts)
 
     def read(self, part: Part) -> None:
         """Count a part of a file."""
@@ -108,14 +109,18 @@ class Scanner:
         if severity is None or second is None or not self._start <= second < self._end:
             return
         at = second - self._start
-        text = readable(text)
+        text = text.rstrip(b"\r")
+        if not text.isascii():
+            text = text.decode("utf-8", "replace").encode()  # the engine wants valid UTF-8
         certain, depends = self._matcher.marks(text, severity)
-        for mark in certain:
-            self._counts[mark][at] += 1
-        for mark in depends:
-            bears, number = self._matcher.ask(mark, text)
-            if bears:
-                self._counts[mark][at] += 1
+        for counts in certain:
+            counts[at] += 1
+        if depends:
+            self._ask(depends, text, at)
+
+    def _ask(self, depends: Iterable[int], text: bytes, at: int) -> None:
+        for mark, number in self._matcher.ask(depends, text):
+            self.tally.counts[mark][at] += 1
             if number is not None and at >= self._numbers_from:
                 self.tally.numbers[mark].append(number)
 
@@ -151,6 +156,7 @@ def scan(plan: Plan, parts: Sequence[Part]) -> Tally:
             part.file.bytes_read += bytes_read
             part.file.shrunk |= shrunk
     else:
+        _log.warning("The second process ended with %s; its part of the log is read here", process.returncode)
         _read_all(scanner, theirs)
     return scanner.tally
 

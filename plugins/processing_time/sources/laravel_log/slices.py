@@ -37,9 +37,9 @@ def parts(files: Iterable[LogFile], zone: ZoneInfo, start: int, end: int) -> lis
     """What has to be read of each file to see every record from ``start`` up to ``end`` (seconds since 1970)."""
     clock = Clock(zone)
     margin = min(max((end - start) // 50, 60), UNORDERED)
-    # Where the wall clock repeats itself the times in a file are in no order: begin before that, end behind it.
+    # Where the wall clock repeats itself, a record of its second round looks too early: begin before the first.
     start -= margin + 2 * repeated(zone, start - margin)
-    end += margin + 2 * repeated(zone, end + margin)
+    end += margin
     found = []
     for file in files:
         if not file.packed:
@@ -70,9 +70,7 @@ def halves(whole: Iterable[Part]) -> tuple[list[Part], list[Part]]:
     theirs: list[Part] = []
     room = sum(part.size for part in plain) // 2
     for part in plain:
-        cut = part.file.line_start(part.start + room, part.stop) if 0 < room < part.size else part.start
-        if room >= part.size:
-            cut = part.stop
+        cut = part.file.line_start(part.start + room, part.stop) if room else part.start
         ours.append(Part(part.file, part.start, cut))
         theirs.append(Part(part.file, cut, part.stop))
         room = max(0, room - part.size)
@@ -96,13 +94,13 @@ def _locate(file: LogFile, clock: Clock, second: int) -> tuple[int, int]:
 
 
 def _records(file: LogFile, clock: Clock, at: int, stop: int) -> Iterator[tuple[int, int]]:
-    """The records that start between two offsets, with their times."""
+    """Records that start between two offsets, with their times; those that cross the end of a block are left out."""
     size = _PROBE
     while at < stop:
         begin = at - 1 if at else 0
         lead = b"" if at else b"\n"
-        for offset, second in headers(lead + file.read(begin, size + _HEADER), clock):
-            if (position := begin + offset - len(lead)) < min(at + size, stop):
+        for offset, second in headers(lead + file.read(begin, size + 1), clock):
+            if (position := begin + offset - len(lead)) < stop:
                 yield position, second
         at, size = at + size, CHUNK
 
