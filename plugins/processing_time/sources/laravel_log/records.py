@@ -18,6 +18,9 @@ BOM = b"\xef\xbb\xbf"
 UNORDERED = 300
 """Seconds by which a record may stand too late in its file: processes write side by side."""
 
+CHANNEL = 110
+"""Bytes that a channel and a level may have."""
+
 _STAMP = re.compile(rb"\[(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d):([0-5]\d)(?:[.,]\d{1,9})?(Z|[+-]\d\d(?::?\d\d)?)?")
 _CHANNEL = re.compile(rb"\S{1,100}\.(DEBUG|INFO|NOTICE|WARNING|ERROR|CRITICAL|ALERT|EMERGENCY)")
 CRITICAL = (b"CRITICAL", b"ALERT", b"EMERGENCY")
@@ -94,7 +97,7 @@ def repeated(zone: ZoneInfo, second: int) -> int:
 
 @lru_cache(maxsize=1024)
 def level(channel: bytes) -> bytes | None:
-    """The level in ``production.ERROR``; ``None`` when that is not a channel and a level."""
+    """The level in ``production.ERROR``; ``None`` when that is not a channel and a level. Ask for short ones only."""
     match = _CHANNEL.fullmatch(channel)
     return match[1] if match else None
 

@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo
 
 from processing_time.sources.laravel_log.files import LINE, LogFile
 from processing_time.sources.laravel_log.matching import Finder, Mark, Matcher
-from processing_time.sources.laravel_log.records import Clock, level, lines, repeated
+from processing_time.sources.laravel_log.records import CHANNEL, Clock, level, lines, repeated
 from processing_time.sources.laravel_log.slices import Part, halves
 
 _log = logging.getLogger(__name__)
@@ -104,7 +104,7 @@ class Scanner:
     def _record(self, line: bytes, clock: Clock) -> None:
         head, _, text = line.partition(b": ")
         stamp, _, channel = head.partition(b"] ")
-        severity = level(channel)
+        severity = level(channel) if len(channel) <= CHANNEL else None
         second = clock.second(stamp) if severity else None
         if severity is None or second is None or not self._start <= second < self._end:
             return
