@@ -8,6 +8,8 @@ A file is a list of tests; everything but ``name``, ``samples`` and ``messages``
       checks: 08:00 09:00 10:00                         # local times; one before its predecessor is the next day's
       samples:                                          # a word for each check, "x3" after it repeats it
         phase_creation_success_rate: 100/100 94/100x2   # good/total of a rate
+        phase_creation_burn_rate: 0/900 20/900,0/80x2   # failing/total of a budget's windows, longest first; the last
+                                                        # one stands for the rest
         orphaned_appointments: 0@100 6@100x2            # value@population of everything else, or the value alone
         phase_creation_success_rate company 7: -x3      # one company's row; "-": none in this check
       left: {orphaned_appointments: - - 2/6}            # of the appointments in its alert, so many are still failing
@@ -36,6 +38,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
+from processing_time.burn_rate import Count, Counts, measured
 from processing_time.escalation import decide
 from processing_time.evaluation import judge
 from processing_time.ledger import Ledger
@@ -50,7 +53,7 @@ from processing_time.model import (
     Verdict,
     Window,
 )
-from processing_time.settings import Metric, Settings, SettingsError
+from processing_time.settings import Budget, Metric, Settings, SettingsError
 
 MONDAY = date(2026, 3, 2)
 LOSSES = {"unknown": Loss.LOST, "never": Loss.NEVER, "dead": Loss.SOURCE}
@@ -259,6 +262,8 @@ def _sample(key: Key, word: str, as_of: datetime, settings: Settings) -> Sample:
     rule, blank = settings.rule(metric), Sample(metric, Window(as_of, as_of), company)
     if word in LOSSES:
         return blank.lost(LOSSES[word], f"{word} in this test")
+    if isinstance(rule, Metric) and rule.budget is not None:
+        return measured(blank, _counts(metric, word, rule.budget), rule)
     first, sign, second = word.partition("/" if getattr(rule, "kind", "") == "rate" else "@")
     try:
         value, population = float(first), float(second) if sign else None
@@ -275,6 +280,19 @@ def _sample(key: Key, word: str, as_of: datetime, settings: Settings) -> Sample:
             return replace(blank, value=value, numerator=value, denominator=population, detail={"ids": ids})
         case _:
             return replace(blank, value=value, numerator=value, denominator=population)
+
+
+def _counts(metric: str, word: str, budget: Budget) -> Counts:
+    """What each window holds: each holds the shorter ones, so counts fall from the longest on."""
+    shares = word.split(",")
+    if not all(re.fullmatch(r"\d+/\d+", share) for share in shares) or len(shares) > len(budget.lengths):
+        raise RuleTestError(
+            f"samples.{metric}: {word!r} is not a sample: write failing/total of up to {len(budget.lengths)} windows,"
+            " such as 20/900,1/80"
+        )
+    shares += [shares[-1]] * (len(budget.lengths) - len(shares))
+    counts = [Count(*map(int, share.split("/"))) for share in shares]
+    return dict(zip(budget.lengths, counts, strict=True))
 
 
 def main(paths: Sequence[str]) -> int:

@@ -255,20 +255,21 @@ class Worse(Section):
 
 LONGEST = timedelta(days=8)
 """No window may be longer: feature flags, and where a window begins in the tables, are remembered a day longer."""
-Stretch = Annotated[Duration, Field(gt=timedelta(), le=LONGEST)]
 
 
 class BudgetWindows(Section):
     """A pair of windows; it alerts when both burn the budget faster than ``factor``."""
 
-    long: Stretch
-    short: Stretch
+    long: Duration
+    short: Duration
     factor: float = Field(gt=0)
 
     @model_validator(mode="after")
     def _short_is_shorter(self) -> Self:
-        if self.short >= self.long:
-            raise ValueError(f"short ({self.short}) must be below long ({self.long})")
+        if not timedelta() < self.short < self.long:
+            raise ValueError(f"short ({self.short}) must be above 0 and below long ({self.long})")
+        if self.long > LONGEST:
+            raise ValueError(f"long ({self.long}) must be at most {LONGEST.days} days")
         return self
 
 

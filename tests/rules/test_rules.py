@@ -37,7 +37,7 @@ def test_every_shipped_rule_has_firing_not_firing_no_data_and_recovery(key: str)
 
 def _alerts(key: str, settings: Settings) -> bool:
     rule = settings.rule(key)
-    return not isinstance(rule, Metric) or rule.alert is not None
+    return not isinstance(rule, Metric) or rule.alert is not None or rule.budget is not None
 
 
 WRONG = """

@@ -42,7 +42,14 @@ RATE, ORPHANS, FAILURES, SPIKE = (
 )
 SOURCE = {RATE: "mysql", ORPHANS: "mysql", FAILURES: "log", SPIKE: "log"}
 EFFECTS = {ORPHANS, FAILURES}
-OTHERS = ("calcom_sync_success_rate", "phase_distribution", "overlapping_bookings", "stale_phases")
+OTHERS = (
+    "phase_creation_burn_rate",
+    "calcom_sync_success_rate",
+    "calcom_sync_burn_rate",
+    "phase_distribution",
+    "overlapping_bookings",
+    "stale_phases",
+)
 OFF = {"enabled": False}
 SETTINGS = overlaid(
     {

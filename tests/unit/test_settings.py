@@ -18,9 +18,11 @@ def test_shipped_settings_are_the_contract() -> None:
     settings = load()
     assert list(settings.metrics) == [
         "phase_creation_success_rate",
+        "phase_creation_burn_rate",
         "phase_creation_time",
         "availability_cache_hit_rate",
         "calcom_sync_success_rate",
+        "calcom_sync_burn_rate",
         "phase_distribution",
         "overlapping_bookings",
         "orphaned_appointments",
@@ -36,6 +38,7 @@ def test_shipped_settings_are_the_contract() -> None:
     assert {
         key: (m.source, m.window, m.target, m.alert, m.critical, m.min_volume)
         for key, m in settings.metrics.items()
+        if m.kind != "burn_rate"
     } == {
         "phase_creation_success_rate": ("mysql", "today", 99, 95, 90, 11),
         "phase_creation_time": ("log", "since_last_check", 50, 200, 500, 10),
@@ -47,6 +50,15 @@ def test_shipped_settings_are_the_contract() -> None:
         "stale_phases": ("mysql", "7_days", 0, 0, None, 1),
         "cached_availability_entries": ("redis", "instant", None, None, None, 0),
     }
+    for key in ("phase_creation_burn_rate", "calcom_sync_burn_rate"):
+        metric = settings.metrics[key]
+        assert metric.budget is not None
+        assert (metric.enabled, metric.severity, metric.budget.objective) == (True, Severity.MEDIUM, 99)
+        assert [(w.long, w.short, w.factor) for w in metric.budget.windows] == [
+            (timedelta(hours=24), timedelta(hours=2), 3),
+            (timedelta(days=3), timedelta(hours=6), 1),
+        ]
+    assert settings.application.pending_limit == timedelta(hours=1)
 
 
 def test_there_are_bad_configs() -> None:
