@@ -8,7 +8,6 @@ code of the monitor, so that the monitor's numbers can be checked against it. Al
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from typing import Literal
@@ -16,6 +15,8 @@ from zoneinfo import ZoneInfo
 
 BERLIN = ZoneInfo("Europe/Berlin")
 GRACE = timedelta(seconds=60)
+HOUR = timedelta(hours=1)
+SYNC_ERRORS = ("error", "failed")
 
 World = Literal["guide", "deployed"]
 Happening = Literal[
@@ -32,6 +33,11 @@ Happening = Literal[
 
 #: The two lines that say that the observer failed.
 FAILURES: tuple[Happening, ...] = ("phases_failed", "phases_update_failed")
+_BURSTS: dict[str, tuple[tuple[Happening, ...], timedelta]] = {
+    "phase_creation_failures": (FAILURES, timedelta(hours=1)),
+    "cache_miss_spike": (("cache_miss",), timedelta(minutes=5)),
+    "calcom_sync_failures": (("sync_failed",), timedelta(hours=1)),
+}
 #: (numerator, denominator); no denominator where there is no population.
 Figures = tuple[float, float | None]
 
@@ -168,6 +174,19 @@ class Account:
         found = self._eligible(_midnight(as_of, 7), as_of, company)
         return Counter(appointment.sync for appointment in found), len(found)
 
+    def without_phases(self, as_of: datetime, within: timedelta, company: int = 0) -> tuple[int, int]:
+        """(without phases, all) of the eligible appointments of a stretch of time, those of the last minute left out."""
+        found = self._eligible(as_of - within, as_of - GRACE, company)
+        return sum(1 for appointment in found if not appointment.phases), len(found)
+
+    def not_synced(self, as_of: datetime, within: timedelta, company: int = 0) -> tuple[int, int]:
+        """(not synced, all) of the eligible appointments of a stretch of time; for an hour they may be under way."""
+        found = self._eligible(as_of - within, as_of, company)
+        bad = [
+            a for a in found if a.sync in SYNC_ERRORS or (a.sync != "synced" and a.created_at < as_of - HOUR)
+        ]
+        return len(bad), len(bad) + sum(1 for appointment in found if appointment.sync == "synced")
+
     def distribution(self, as_of: datetime, company: int = 0) -> dict[str, int]:
         """Phases of today's eligible appointments by type."""
         found = self._eligible(_midnight(as_of), as_of - GRACE, company)
@@ -230,6 +249,18 @@ class Account:
             "calcom_sync_failures": (len(unsynced), None),
         }
 
+    def bursts(self, as_of: datetime, since: datetime) -> dict[str, int]:
+        """By log rule, the largest number of its lines in any stretch of its length that ends at one since `since`."""
+        found = {}
+        for rule, (happenings, within) in _BURSTS.items():
+            lines = [r for kind in happenings for r in self.happened(kind, since - within, as_of)]
+            instants = [
+                r.at for r in lines if rule != "calcom_sync_failures" or "Processing Time" in r.message
+            ]
+            ends = [end for end in instants if end >= since]
+            found[rule] = max((sum(end - within < at <= end for at in instants) for end in ends), default=0)
+        return found
+
     def happened(self, happening: Happening, start: datetime, end: datetime) -> list[LogRecord]:
         """The log records of a kind with `start` <= time < `end`."""
         return [r for r in self.records if r.happening == happening and start <= r.at < end]
@@ -254,12 +285,6 @@ class Account:
             and self.flags.allow(a.service)
             and _of(a, company)
         ]
-
-
-def busiest(records: Iterable[LogRecord], within: timedelta) -> int:
-    """The largest number of records in any stretch of length `within`."""
-    instants = sorted(record.at for record in records)
-    return max((sum(1 for at in instants if end - within < at <= end) for end in instants), default=0)
 
 
 def _midnight(as_of: datetime, days_before: int = 0) -> datetime:

@@ -159,7 +159,15 @@ def _miscounts(kept: Kept, account: Account) -> Iterator[tuple[str, bool]]:
     """Each sample against what the account of the generated rows and lines gives, for what could be measured."""
     # All that is read from the log is read from the same instant on.
     since = _berlin(kept.samples["observer_disabled"]["window_start"])
-    figures = account.figures(_berlin(kept.check["as_of"]), since)
+    as_of = _berlin(kept.check["as_of"])
+    for name, largest in account.bursts(as_of, since).items():
+        if name in kept.samples and kept.samples[name]["state"] != "unknown":
+            value = kept.samples[name]["value"]
+            yield (
+                f"{name} found {value} at most, and counting the generated lines gives {largest}",
+                value == largest,
+            )
+    figures = account.figures(as_of, since)
     for name, sample in kept.samples.items():
         counted = figures.get(name)
         if counted is None or sample["state"] == "unknown":

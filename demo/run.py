@@ -78,7 +78,7 @@ class Demo:
         with self._timed("Airflow"):
             self._runs.use(stage.environment(services))
         self._console.print()
-        play = Stage(services.application, self.account, services.redis, services.slack, services.mariadb)
+        play = Stage(services.application, self.account, services.redis, services.slack)
         told = 0
         for check in scenario.checks:
             kept = self._check(check, play)

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, time, timedelta
 
 from demo.account import BERLIN, Account, Flags
 from demo.application import Application
-from demo.services import MariaDB, Redis
+from demo.services import Redis
 from demo.slack import StandInSlack
 from demo.traffic import ColdStart, Plan, Surge, Trouble
 
@@ -61,7 +61,6 @@ class Stage:
     account: Account
     redis: Redis
     slack: StandInSlack | None
-    mariadb: MariaDB
 
 
 @dataclass(frozen=True)

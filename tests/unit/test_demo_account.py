@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from demo.account import Account, Appointment, Customer, Flags, LogRecord, Phase, Service, busiest
+from demo.account import Account, Appointment, Customer, Flags, LogRecord, Phase, Service
 from demo.scenarios import SCENARIOS, clock, prepare
 from demo.traffic import Plan, Trouble, generate
 
@@ -82,10 +82,16 @@ def test_stale_phases_leave_composite_segments_out() -> None:
     assert account(gone, composite, appointment(3, NOON - timedelta(days=1))).stale(NOON) == (1, 2)
 
 
-def test_the_busiest_stretch_is_open_at_its_start() -> None:
-    records = [LogRecord(NOON + timedelta(minutes=minute), "INFO", "") for minute in (0, 5, 30, 60)]
-    assert busiest(records, timedelta(hours=1)) == 3
-    assert busiest([], timedelta(hours=1)) == 0
+def test_a_burst_ends_in_the_slice_may_begin_before_it_and_is_open_at_its_start() -> None:
+    log = account()
+    log.records = [
+        LogRecord(NOON - timedelta(minutes=minutes), "ERROR", "", "phases_failed")
+        for minutes in (130, 70, 65, 20, 5)
+    ]
+    # The hour that ends 20 minutes before noon holds the lines at -70 and -65; the one that ends at -5 leaves -65 out.
+    assert log.bursts(NOON, NOON - timedelta(hours=1))["phase_creation_failures"] == 3
+    assert log.bursts(NOON, NOON - timedelta(minutes=10))["phase_creation_failures"] == 2
+    assert log.bursts(NOON, NOON - timedelta(minutes=2))["phase_creation_failures"] == 0
 
 
 def test_a_plan_gives_the_same_days_again() -> None:

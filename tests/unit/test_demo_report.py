@@ -93,6 +93,14 @@ def test_nothing_is_wrong_when_all_is_as_expected() -> None:
             id="owed",
         ),
         pytest.param(with_sample(numerator=1.0), EXPECTED, "counting the generated rows", id="miscounted"),
+        pytest.param(
+            replace(
+                KEPT, samples={**KEPT.samples, "cache_miss_spike": sample("cache_miss_spike", value=-1.0)}
+            ),
+            EXPECTED,
+            "cache_miss_spike found -1.0 at most",
+            id="burst",
+        ),
         pytest.param(KEPT, replace(EXPECTED, account={"fewer": lambda _: False}), "fewer", id="account"),
     ],
 )
