@@ -91,6 +91,17 @@ def test_numbers_are_those_of_an_independent_count(
                 assert (row["numerator"], row["denominator"]) == (numerator, denominator), (metric, company)
             else:
                 assert (metric, company) not in found
+        for metric, counted in (
+            ("phase_creation_burn_rate", account.without_phases),
+            ("calcom_sync_burn_rate", account.not_synced),
+        ):
+            hours = {"3 d": 72, "24 h": 24, "6 h": 6, "2 h": 2}
+            windows = {name: counted(as_of, h * HOUR, company) for name, h in hours.items()}
+            if windows["3 d"][1] or not company:
+                told = json.loads(found.pop((metric, company))["detail"])["windows"]
+                assert {n: (w["failing"], w["total"]) for n, w in told.items()} == windows, (metric, company)
+            else:
+                assert (metric, company) not in found
         if not company:
             assert (
                 json.loads(found_detail(found, application, mariadb, as_of, "calcom_sync_success_rate"))[
@@ -137,7 +148,9 @@ def healthy(application: Application, watch: Watch) -> Account:
 
 DATABASE = (
     "phase_creation_success_rate",
+    "phase_creation_burn_rate",
     "calcom_sync_success_rate",
+    "calcom_sync_burn_rate",
     "phase_distribution",
     "overlapping_bookings",
     "orphaned_appointments",
@@ -184,12 +197,12 @@ def change(application: Application, statement: str) -> None:
     [
         (
             lambda app: change(app, "ALTER TABLE appointments RENAME COLUMN sync_status TO state"),
-            {"calcom_sync_success_rate"},
+            {"calcom_sync_success_rate", "calcom_sync_burn_rate"},
             "appointments has no column sync_status: set application.sync_status_column",
         ),
         (
             lambda app: change(app, "DROP TABLE appointment_phases"),
-            set(DATABASE) - {"calcom_sync_success_rate"},
+            set(DATABASE) - {"calcom_sync_success_rate", "calcom_sync_burn_rate"},
             "there is no table appointment_phases",
         ),
         (
@@ -201,7 +214,9 @@ def change(application: Application, statement: str) -> None:
             lambda app: app.env_file.unlink(),
             {
                 "phase_creation_success_rate",
+                "phase_creation_burn_rate",
                 "calcom_sync_success_rate",
+                "calcom_sync_burn_rate",
                 "phase_distribution",
                 "orphaned_appointments",
             },
