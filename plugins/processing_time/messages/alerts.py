@@ -226,4 +226,7 @@ def _why(decision: Decision) -> str:
 
 
 def _sentence(reason: str) -> str:
-    return reason[:1].upper() + reason[1:] + ("" if reason.endswith((".", "!", "?")) else ".")
+    # The name of a setting stays as it has to be written.
+    first, _, _ = reason.partition(" ")
+    begun = reason if "." in first or "_" in first else reason[:1].upper() + reason[1:]
+    return begun + ("" if reason.endswith((".", "!", "?")) else ".")
