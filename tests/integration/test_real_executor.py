@@ -126,7 +126,9 @@ def test_a_check_that_a_person_triggers(
         "run": "failed",
     }
     roots = [m["text"] for m in slack.messages() if m.get("thread_ts", m["ts"]) == m["ts"]]
-    assert [r.startswith("🚨 CRITICAL · Phase creation success rate") for r in roots if "CRITICAL" in r] == [True]
+    assert [r.startswith("🚨 CRITICAL · Phase creation success rate") for r in roots if "CRITICAL" in r] == [
+        True
+    ]
     connection = mariadb.root(application.store)
     cursor = connection.cursor()
     cursor.execute("SELECT as_of, state, finished_at IS NOT NULL FROM checks")
