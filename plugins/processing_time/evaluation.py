@@ -278,6 +278,39 @@ class _Sightings:
         return max(found, default=None)
 
 
+def glob_sighting(glob: str) -> str:
+    """The name under which is remembered when a pattern of ``application.logs`` last matched a file."""
+    return f"glob:{glob}"[-100:]
+
+
+def glob_sightings(facts: Mapping[str, Any], as_of: datetime) -> dict[str, str]:
+    """The patterns of ``application.logs`` that matched a file at this check, as sightings."""
+    return {glob_sighting(g): as_of.isoformat() for g, files in facts.get("globs", {}).items() if files}
+
+
+def believable(
+    collected: Mapping[str, Collected | str], memory: Memory, settings: Settings, as_of: datetime
+) -> dict[str, Collected | str]:
+    """What the sources gave, without a log of which files that were there lately are not there any more.
+
+    After ``silent_after`` it is the missing lines that are told, so a kind of file that ended for good is no alarm.
+    """
+    log = collected.get("log")
+    if isinstance(log, Collected):
+        for glob, files in log.facts.get("globs", {}).items():
+            last = memory.sightings.get(glob_sighting(glob))
+            if not files and last is not None and last >= as_of - settings.silent_after:
+                return {**collected, "log": _vanished(glob, last, settings)}
+    return dict(collected)
+
+
+def _vanished(glob: str, last: datetime, settings: Settings) -> str:
+    return (
+        f"{glob} matches no file any more, it did at {_local(last, settings)}: bring the log back, or remove the"
+        " pattern from application.logs"
+    )
+
+
 def _believe_alive(
     sample: Sample,
     rule: Metric | LogRule,

@@ -72,6 +72,10 @@ def _zone(value: str) -> str:
     return value
 
 
+_NOT_LINEAR = re.compile(r"\(\?(?:<?[=!]|P=|\()|(?<!\\)(?:\\\\)*\\[1-9]")
+"""Look-around, conditions and back-references."""
+
+
 def _pattern(value: str) -> str:
     """A literal, or ``regex:…`` that compiles and cannot match the empty line."""
     if not value:
@@ -81,6 +85,10 @@ def _pattern(value: str) -> str:
             compiled = re.compile(value.removeprefix("regex:"))
         except re.error as error:
             raise ValueError(f"is not a valid regular expression: {error}") from None
+        if found := _NOT_LINEAR.search(value):
+            raise ValueError(
+                f"uses {found[0]}, which an engine that reads each line once cannot do: write several patterns instead"
+            )
         if compiled.search(""):
             raise ValueError("matches an empty line, so it would match every line: make it stricter")
     return value
@@ -341,6 +349,19 @@ class Metric(Alerting):
         for name in ("window", "target", "alert", "critical") if burns else ("budget",):
             if getattr(self, name) is not None:
                 raise ValueError(f"{name} has no meaning with kind {self.kind}: remove it")
+        return self
+
+    @model_validator(mode="after")
+    def _log_has_patterns(self) -> Self:
+        needed = {"rate": ("hit", "miss"), "mean": ("record", "value")}.get(self.kind)
+        if self.source == "log":
+            if needed is None:
+                raise ValueError(
+                    f"kind {self.kind} cannot come from the log: write rate or mean, or a log rule"
+                )
+            for name in needed:
+                if not getattr(self.patterns, name):
+                    raise ValueError(f"patterns.{name} is missing: a {self.kind} from the log needs it")
         return self
 
     @model_validator(mode="after")

@@ -10,7 +10,15 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from processing_time.evaluation import Memory, check_state, evaluate, judge, threshold_text
+from processing_time.evaluation import (
+    Memory,
+    believable,
+    check_state,
+    evaluate,
+    glob_sighting,
+    judge,
+    threshold_text,
+)
 from processing_time.model import Collected, Loss, Sample, Severity, State, Verdict, Window
 from processing_time.settings import Settings, load
 from processing_time.timeline import Timeline
@@ -409,6 +417,29 @@ def test_flags_over_time(
     assert (doubt in verdicts[SUCCESS].reason) if doubt else ("flags" not in verdicts[SUCCESS].reason)
     assert verdicts[SUCCESS].level_cap == (1 if doubt else 3)
     assert verdicts["stale_phases"].level_cap == 3
+
+
+@pytest.mark.parametrize(
+    ("files", "last", "lost"),
+    [
+        (1, FRESH, False),
+        (0, FRESH, True),
+        (0, AS_OF - timedelta(days=2), True),
+        (0, STALE, False),
+        (0, None, False),
+    ],
+    ids=["there", "gone", "gone for silent_after", "gone for longer", "never there"],
+)
+def test_files_that_were_there_lately_are_missed(
+    files: int, last: datetime | None, lost: bool, settings: Settings
+) -> None:
+    glob = "/srv/app/storage/logs/laravel*.log*"
+    log = Collected((), {"globs": {glob: files, "/srv/app/storage/logs/calcom*.log*": 3}})
+    memory = Memory(sightings={glob_sighting(glob): last} if last else {})
+    given = believable({"log": log}, memory, settings, AS_OF)["log"]
+    assert (given is not log) is lost
+    if lost:
+        assert str(given).startswith(f"{glob} matches no file any more, it did at 2026-06-")
 
 
 def test_muted_is_still_measured(settings: Settings) -> None:

@@ -135,13 +135,25 @@ def test_what_is_no_file_is_passed_over(logs: Path) -> None:
         check()
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"#0 trace\n#1 trace\n", b"\n" * 9000, b"\0" * 9000, b"x" * 300_000]
-)
-def test_a_file_without_a_record_hides_nothing(logs: Path, content: bytes) -> None:
-    (logs / "laravel.log").write_bytes(content)
+UNREADABLE = [b"#0 trace\n#1 trace\n", b"\n" * 9000, b"\0" * 9000, b"x" * 300_000, b'{"level":500}\n']
+
+
+def test_an_empty_file_is_a_quiet_log(logs: Path) -> None:
+    (logs / "laravel.log").write_bytes(b"")
     assert check().facts["newest_record"] is None
     assert failures() == 0
+
+
+@pytest.mark.parametrize("content", UNREADABLE)
+def test_a_log_that_holds_no_record_at_all_is_not_read_as_silence(logs: Path, content: bytes) -> None:
+    (logs / "laravel.log").write_bytes(content)
+    with pytest.raises(SourceUnavailable, match=r"laravel\.log holds no line that begins with a time"):
+        check()
+
+
+@pytest.mark.parametrize("content", [b"", *UNREADABLE])
+def test_a_file_without_a_record_hides_nothing(logs: Path, content: bytes) -> None:
+    (logs / "laravel.log").write_bytes(content)
     (logs / "laravel.log.1").write_bytes(lines(3))
     assert failures() == 3
 

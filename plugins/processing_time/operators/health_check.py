@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from processing_time.evaluation import evaluate
+from processing_time.evaluation import believable, evaluate, glob_sightings
 from processing_time.model import ALL_COMPANIES, Collected, Severity, SourceUnavailable, Verdict
 from processing_time.operators import connections, run
 from processing_time.store import Store
@@ -149,12 +149,20 @@ class EvaluateOperator(CheckOperator):
             source: context["ti"].xcom_pull(task_ids=task_id)
             for source, task_id in self.collect_task_ids.items()
         }
-        collected = {source: _collected(given[source], self.collect_task_ids[source]) for source in given}
+        memory = self.store.memory(as_of)
+        collected = believable(
+            {source: _collected(given[source], self.collect_task_ids[source]) for source in given},
+            memory,
+            settings,
+            as_of,
+        )
         facts = {source: dict(c.facts) for source, c in collected.items() if isinstance(c, Collected)}
+        if "log" in facts:
+            seen = glob_sightings(facts["log"], as_of)
+            facts["log"]["sightings"] = {**facts["log"].get("sightings", {}), **seen}
         flags: Flags | str = (given.get("mysql") or {}).get("flags") or "they were not read"
         # The log's own start is that of *since last check*: no other source's metric uses that window.
         timeline = self.timeline(as_of, settings, "log")
-        memory = self.store.memory(as_of)
         known_flags = flags if isinstance(flags, Mapping) else {}
         verdicts = evaluate(collected, known_flags, memory, settings, timeline, run.present())
         summary = summarise(verdicts, facts, flags, settings, timeline)

@@ -42,8 +42,8 @@ def collect(
         anything that is measured.
     :return: samples of company 0, and facts: files, bytes read, the newest record, the day's tallies, and of every
         kind of record when it was seen last before ``as_of``.
-    :raises SourceUnavailable: when no log file is there, one cannot be read, a pattern cannot run, or the newest
-        record lies in the future.
+    :raises SourceUnavailable: when no log file is there, one cannot be read, none holds a record, a pattern cannot
+        run, or the newest record lies in the future.
     """
     for attempt in range(_ATTEMPTS):
         with open_logs(settings.application.logs) as (files, globs):
@@ -76,6 +76,12 @@ def _newest(files: list[LogFile], settings: Settings, present: datetime) -> int 
         if (second := newest(file, settings.application_zone))
     ]
     if not found:
+        # An empty log is a quiet application; lines that are no records are a format that nobody reads.
+        if files and all(file.size and not (file.packed or file.shrunk) for file in files):
+            raise SourceUnavailable(
+                f"{files[0].path} holds no line that begins with a time such as [2026-03-29 03:10:00]: check that"
+                " application.logs names Laravel's log, and that Laravel writes lines, not JSON"
+            )
         return None
     second, path = max(found)
     if second > (present + _AHEAD).timestamp():
