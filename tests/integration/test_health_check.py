@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from demo.account import Account, Flags, busiest
+from demo.account import Account, Flags
 from demo.application import PASSWORDS, Application
 from demo.services import MariaDB, Redis
 from demo.slack import StandInSlack
@@ -104,7 +104,7 @@ def test_numbers_are_those_of_an_independent_count(
                 assert (metric, company) not in found
         if not company:
             assert (
-                json.loads(found_detail(found, application, mariadb, as_of, "calcom_sync_success_rate"))[
+                json.loads(samples(application, mariadb, as_of)["calcom_sync_success_rate", 0]["detail"])[
                     "errors"
                 ]
                 == sync[failed]
@@ -129,12 +129,6 @@ def test_numbers_are_those_of_an_independent_count(
         assert (row["numerator"], row["denominator"]) == (hits, hits + misses)
         created = account.happened("phases_created", start, as_of)
         assert found["phase_creation_time", 0]["denominator"] == len(created)
-
-
-def found_detail(
-    _found: object, application: Application, server: MariaDB, as_of: datetime, metric: str
-) -> str:
-    return str(samples(application, server, as_of)[metric, 0]["detail"])
 
 
 @pytest.fixture
@@ -247,6 +241,24 @@ def test_what_cannot_be_measured_is_unknown_and_the_rest_is_measured(
     assert slack.messages(), "blindness is told"
 
 
+def test_one_of_several_logs_that_vanishes_is_missed_at_once(
+    runs: Any, application: Application, mariadb: MariaDB, watch: Watch
+) -> None:
+    account = generate(Plan(AS_OF, world="deployed", days=3))
+    application.build(account)
+    watch(application)
+    runs.check(AS_OF - HOUR)
+    (application.logs / "laravel.log").unlink()
+    runs.check(AS_OF)
+    found = samples(application, mariadb)
+    assert {found[m, 0]["state"] for m in LOG} == {"unknown"}
+    assert "laravel*.log* matches no file any more" in found["calcom_sync_failures", 0]["reason"]
+    application.write_logs(account.records)
+    runs.check(AS_OF + timedelta(minutes=40))
+    later = samples(application, mariadb, AS_OF + timedelta(minutes=40))["calcom_sync_failures", 0]
+    assert (later["state"], later["window_start"]) == ("ok", (AS_OF - HOUR).replace(tzinfo=None))
+
+
 def test_redis_that_is_gone_is_unknown(
     runs: Any,
     mariadb: MariaDB,
@@ -311,7 +323,10 @@ def test_the_first_check_of_the_day_finds_a_burst_of_the_night(
     rule = samples(application, mariadb, eight)["phase_creation_failures", 0]
     burst = account.happened("phases_failed", night, night + timedelta(minutes=10))
     assert len(burst) > 5
-    assert (rule["state"], rule["value"]) == ("alert", busiest(burst, HOUR))
+    assert (rule["state"], rule["value"]) == (
+        "alert",
+        account.bursts(eight, eight - timedelta(hours=12))["phase_creation_failures"],
+    )
     assert rule["window_start"] == (eight - timedelta(hours=12)).replace(tzinfo=None)
     runs.check(eight + HOUR)
     assert samples(application, mariadb, eight + HOUR)["phase_creation_failures", 0]["state"] == "ok"
