@@ -2,7 +2,7 @@
 -- What: the processing phases (the member of staff is free) of the appointments created in the window, as
 -- stretches of time. The bookings that start inside them are looked for in sources/overlaps.py: a server
 -- without temporary tables and without an index on (staff_id, starts_at) would compare each with each.
--- Unit: seconds since the window's start. Window: created_at of the outer appointment.
+-- Unit: seconds since the year 0. Window: created_at of the outer appointment.
 -- Owner: booking.
 -- needs appointments: id, service_id, staff_id, starts_at, created_at
 -- needs appointment_phases: id, appointment_id, staff_required, start_time, end_time
@@ -11,8 +11,8 @@ SELECT STRAIGHT_JOIN
     a.id,
     a.service_id,
     a.staff_id,
-    TIMESTAMPDIFF(SECOND, %(window_start)s, ph.start_time) AS starts,
-    TIMESTAMPDIFF(SECOND, %(window_start)s, ph.end_time) AS ends
+    TO_SECONDS(ph.start_time) AS starts,
+    TO_SECONDS(ph.end_time) AS ends
 FROM appointment_phases AS ph FORCE INDEX (`PRIMARY`)
 INNER JOIN appointments AS a ON ph.appointment_id = a.id
 WHERE
@@ -22,3 +22,4 @@ WHERE
     AND a.created_at >= %(window_start)s
     AND a.created_at < %(window_end)s
     AND a.{{ not_deleted }}
+    AND COALESCE(a.service_id NOT IN %(deleted_services)s, TRUE)

@@ -7,6 +7,7 @@ A metric that cannot be measured costs itself only: its sample says why.
 from __future__ import annotations
 
 import contextlib
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -80,6 +81,11 @@ def _lost(key: str, settings: Settings, timeline: Timeline, fault: QueryFault) -
     return Sample(key, window).lost(Loss.LOST, str(fault))
 
 
+def _newest(ids: Sequence[int], counted: float | None) -> dict[str, Any]:
+    shown = ids[:IDS_SHOWN]
+    return {"ids": shown, "ids_left_out": tally.number(counted) - len(shown)}
+
+
 class _Check:
     """One reading of the metrics."""
 
@@ -126,8 +132,8 @@ class _Check:
             phases = ask(query.path)
             return distribution.samples(key, window, self._scope.services, list(counts), phases, detail)
         if key == "overlapping_bookings":
-            origin = self._timeline.to_application(window.start)
-            return overlaps.samples(key, window, self._scope.services, ask, origin, detail)
+            there = self._scope.shape.columns["appointments"]
+            return overlaps.samples(key, window, self._scope.services, ask, there, detail)
         if metric.budget is not None:
             starts = error_budget.starts(metric.budget, self._timeline)
             counted = self._snapshot.table(*self._statement(query, window, nested, starts))
@@ -144,15 +150,12 @@ class _Check:
 
     def _with_ids(self, samples: list[Sample], ask: overlaps.Ask, path: str) -> list[Sample]:
         """The samples with the newest ids that they count; for each company its own."""
-        rows = list(ask(path)) if samples[0].numerator else []
-        told = []
-        for sample in samples:
-            ids = [i for company_id, i in rows if sample.company_id in (ALL_COMPANIES, company_id)][
-                :IDS_SHOWN
-            ]
-            left_out = tally.number(sample.numerator) - len(ids)
-            told.append(replace(sample, detail={**sample.detail, "ids": ids, "ids_left_out": left_out}))
-        return told
+        ids: dict[int, list[int]] = defaultdict(list)
+        for company_id, id_ in ask(path) if samples[0].numerator else ():
+            ids[ALL_COMPANIES].append(id_)
+            if company_id:
+                ids[int(company_id)].append(id_)
+        return [replace(s, detail={**s.detail, **_newest(ids[s.company_id], s.numerator)}) for s in samples]
 
     def _ask(
         self, window: Window, path: str, identifiers: Mapping[str, str] | None = None, **values: Any

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from heapq import nlargest
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any
 
 from processing_time.model import ALL_COMPANIES, Sample, Window
@@ -27,9 +27,18 @@ BLOCK = 10_000
 """Ids that are counted together when it is decided how to read them."""
 LOOKUP = 8
 """What looking up a row through an index costs, in rows read along the primary key (measured on MariaDB 10.11)."""
-STRETCHES, GAP = 50, 86_400
+DECIDING = ("staff_id", "created_at", "service_id", "deleted_at")
+"""The columns besides starts_at that decide whether a booking counts."""
+DAY = 86_400
+WEEK = 7 * DAY
+FIRST_DAY = datetime(1, 1, 1, tzinfo=UTC)
+"""Python's; TO_SECONDS counts from a year before."""
+STRETCHES, GAP = 50, DAY
 """Times without any phase that are longer than a day are left out, up to so many stretches."""
-AT_ONCE = 1000
+PORTION, STAFF = 10 * BLOCK, 200
+"""How many ids are walked, and how many members of staff asked for, by one statement."""
+EVERY = 2**63 - 1
+"""Above every id."""
 
 
 def samples(
@@ -37,30 +46,27 @@ def samples(
     window: Window,
     services: Mapping[int | str, Service],
     ask: Ask,
-    origin: datetime,
+    columns: Container[str],
     detail: Mapping[str, Any],
 ) -> list[Sample]:
     """The distinct bookings, for all companies and for each that has appointments with a processing phase.
 
-    :param origin: the window's start as the application writes it; times of the rows are seconds since then.
+    :param columns: those that the table of appointments has.
     :param detail: what every sample's detail holds besides.
     """
     outer: dict[int, set[int]] = defaultdict(set)
     phases = _Phases()
     for id_, service_id, staff_id, starts, ends in ask(f"metrics/{key}.sql"):
-        if service_id is not None and service_id not in services:
-            continue  # of a deleted service
-        company_id = services[service_id].company_id if service_id is not None else None
+        company_id = services[service_id].company_id if service_id in services else None
         outer[ALL_COMPANIES].add(id_)
         if company_id is not None:
             outer[int(company_id)].add(id_)
         if staff_id is not None and starts is not None and ends is not None:
             phases.add(staff_id, starts, ends, id_, company_id)
     inner: dict[int, set[int]] = defaultdict(set)
-    matched = phases.match(_candidates(phases, ask, origin))
-    for id_ in _counting(matched, services, ask):
+    for id_, companies in phases.match(chain.from_iterable(_candidates(phases, ask, columns))).items():
         inner[ALL_COMPANIES].add(id_)
-        for company_id in matched[id_]:
+        for company_id in companies:
             if company_id is not None:
                 inner[int(company_id)].add(id_)
     return [
@@ -127,33 +133,44 @@ class _Phases:
         return matched
 
 
-def _candidates(phases: _Phases, ask: Ask, origin: datetime) -> Iterator[Row]:
-    """The id, staff and start of every booking that starts while any phase lasts; perhaps of some more."""
+def _candidates(phases: _Phases, ask: Ask, columns: Container[str]) -> Iterator[Iterator[Row]]:
+    """The id, staff and start of every booking that starts while any phase lasts; perhaps of some more.
+
+    In portions, because a driver may hold all rows of a statement at once.
+    """
     stretches = phases.stretches()
     if not stretches:
         return
-    by_staff, by_start = _indexes(ask)
+    staff = phases.staff
+    holding_all, by_start, by_staff = _indexes(ask, columns)
     for starts, ends in stretches:
-        times = {
-            "range_start": origin + timedelta(seconds=starts),
-            "range_end": origin + timedelta(seconds=ends),
-        }
-        if by_staff:
-            for staff in _pages(phases.staff):
-                yield from ask(
-                    "context/overlap_candidates_by_staff.sql", {"index": by_staff}, staff=staff, **times
-                )
+        times = _between(starts, ends)
+        if holding_all:
+            index = {"index": holding_all}
+            for at in range(starts, ends, WEEK):
+                week = _between(at, min(at + WEEK, ends))
+                yield ask("context/overlap_candidates_by_start.sql", index, first=EVERY, **week)
         elif by_start:
             index = {"index": by_start}
-            blocks = [
-                (int(b), int(n))
-                for b, n in ask("context/overlap_blocks.sql", index, block_size=BLOCK, **times)
-            ]
-            first, until = cheapest(blocks)
-            yield from ask("context/overlap_candidates_by_key.sql", first=first, until=until, **times)
-            yield from ask("context/overlap_candidates_by_start.sql", index, first=first, **times)
+            blocks = ask("context/overlap_blocks.sql", index, block_size=BLOCK, **times)
+            first, until = cheapest([(int(block), int(count)) for block, count in blocks])
+            yield ask("context/overlap_candidates_by_start.sql", index, first=first, **times)
+            for low in range(first, until, PORTION):
+                high = min(low + PORTION, until)
+                yield ask("context/overlap_candidates_by_key.sql", first=low, until=high, **times)
+        elif by_staff:
+            index = {"index": by_staff}
+            for n in range(0, len(staff), STAFF):
+                some = staff[n : n + STAFF]
+                yield ask("context/overlap_candidates_by_staff.sql", index, staff=some, **times)
         else:
-            yield from ask("context/overlap_candidates_by_key.sql", first=0, until=2**63 - 1, **times)
+            yield ask("context/overlap_candidates_by_key.sql", first=0, until=EVERY, **times)
+
+
+def _between(starts: int, ends: int) -> dict[str, datetime]:
+    """A stretch as the application would have written it."""
+    first, last = (FIRST_DAY + timedelta(seconds=at - 366 * DAY) for at in (starts, ends))
+    return {"range_start": first.replace(tzinfo=None), "range_end": last.replace(tzinfo=None)}
 
 
 def cheapest(blocks: Sequence[tuple[int, int]]) -> tuple[int, int]:
@@ -173,27 +190,19 @@ def cheapest(blocks: Sequence[tuple[int, int]]) -> tuple[int, int]:
     return best[1], until
 
 
-def _indexes(ask: Ask) -> tuple[str, str]:
-    """The names of an index on (staff_id, starts_at) and of one that starts with starts_at; empty where none is."""
-    columns: dict[str, list[str]] = defaultdict(list)
+def _indexes(ask: Ask, columns: Container[str]) -> tuple[str, str, str]:
+    """The names of three indexes, empty where there is none: one that starts with starts_at and holds whatever decides
+    about a booking, one that starts with starts_at, and one on (staff_id, starts_at).
+    """
+    indexes: dict[str, list[str]] = defaultdict(list)
     for name, column in ask("context/appointment_indexes.sql"):
-        columns[name].append(column.lower())
-    by_staff = next((n for n, c in columns.items() if c[:2] == ["staff_id", "starts_at"]), "")
-    by_start = next((n for n, c in columns.items() if c[0] == "starts_at"), "")
-    return _quoted(by_staff), _quoted(by_start)
+        indexes[name].append(column.lower())
+    by_start = [name for name, own in indexes.items() if own[0] == "starts_at"]
+    by_staff = [name for name, own in indexes.items() if own[:2] == ["staff_id", "starts_at"]]
+    deciding = {column for column in DECIDING if column in columns}
+    holding_all = [name for name in by_start if deciding <= {*indexes[name]}]
+    return _first(holding_all), _first(by_start), _first(by_staff)
 
 
-def _quoted(name: str) -> str:
-    return f"`{name.replace('`', '``')}`" if name else ""
-
-
-def _counting(matched: Iterable[int], services: Mapping[int | str, Service], ask: Ask) -> Iterator[int]:
-    """Those of the bookings that were made before the check and are not deleted, nor their service."""
-    for ids in _pages(sorted(matched)):
-        for id_, service_id in ask("context/overlap_bookings.sql", ids=ids):
-            if service_id is None or service_id in services:
-                yield id_
-
-
-def _pages(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    return (items[n : n + AT_ONCE] for n in range(0, len(items), AT_ONCE))
+def _first(names: Sequence[str]) -> str:
+    return f"`{names[0].replace('`', '``')}`" if names else ""

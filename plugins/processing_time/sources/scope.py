@@ -97,7 +97,7 @@ def scope(
 
     :raises QueryFault: when the services cannot be told.
     """
-    services = _services(snapshot, application, found)
+    services, deleted = _services(snapshot, application, found)
     chosen: list[int | str] | SourceUnavailable = (
         flags
         if isinstance(flags, SourceUnavailable)
@@ -118,6 +118,7 @@ def scope(
         },
         values={
             ELIGIBLE: [] if isinstance(chosen, SourceUnavailable) else chosen,
+            "deleted_services": deleted,
             "synced_values": application.synced_values,
             "error_values": application.error_values,
         },
@@ -129,8 +130,10 @@ def _condition(applies: bool, condition: str) -> str:
     return condition if applies else "id IS NOT NULL"
 
 
-def _services(snapshot: Snapshot, application: Application, found: Shape) -> list[Service]:
-    """The services that are not deleted."""
+def _services(
+    snapshot: Snapshot, application: Application, found: Shape
+) -> tuple[list[Service], list[int | str]]:
+    """The services that are not deleted, and the ids of those that are."""
     query = queries.read("context/services.sql")
     identifiers = {
         "service_not_deleted": _condition(_soft(application, found, "services"), "deleted_at IS NULL"),
@@ -138,11 +141,14 @@ def _services(snapshot: Snapshot, application: Application, found: Shape) -> lis
         **{f"{t}_duration": _or_null(found, f"{t}_duration") for t in PHASE_TYPES},
     }
     _require(query, identifiers, found, application)
-    services = []
-    for id_, company_id, has, *durations in snapshot.rows(query.statement(identifiers)):
+    services, deleted = [], []
+    for id_, company_id, has, kept, *durations in snapshot.rows(query.statement(identifiers)):
+        if not kept:
+            deleted.append(id_)
+            continue
         gives = tuple(t for t, minutes in zip(PHASE_TYPES, durations, strict=True) if minutes and minutes > 0)
         services.append(Service(id_, company_id, bool(has), gives))
-    return services
+    return services, deleted
 
 
 def _require(query: Query, identifiers: Mapping[str, str], found: Shape, application: Application) -> None:

@@ -11,6 +11,7 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
+from itertools import chain
 from typing import Any
 
 from processing_time.model import SourceUnavailable
@@ -59,17 +60,22 @@ class Snapshot:
     def table(self, sql: str, values: Mapping[str, Any] | None = None) -> tuple[list[str], list[Row]]:
         """The names of the columns, in small letters, and all rows; raises as :meth:`rows`."""
         with self._cursor(sql, values) as cursor:
-            return [column[0].lower() for column in cursor.description], list(_fetched(cursor))
+            return [column[0].lower() for column in cursor.description], list(
+                chain.from_iterable(_pages(cursor))
+            )
 
     def stream(self, sql: str, values: Mapping[str, Any] | None = None) -> Iterator[Row]:
-        """The rows one after the other, for results too large to hold twice; raises as :meth:`rows`."""
-        with self._cursor(sql, values) as cursor:
-            yield from _fetched(cursor)
+        """The rows one after the other; raises as :meth:`rows`, also while they are read."""
+        return chain.from_iterable(self._pages(sql, values))
 
     def execute(self, sql: str) -> None:
         """A statement without a result; raises as :meth:`rows`."""
         with self._cursor(sql, None):
             pass
+
+    def _pages(self, sql: str, values: Mapping[str, Any] | None) -> Iterator[Sequence[Row]]:
+        with self._cursor(sql, values) as cursor:
+            yield from _pages(cursor)
 
     @contextlib.contextmanager
     def _cursor(self, sql: str, values: Mapping[str, Any] | None) -> Iterator[Any]:
@@ -137,10 +143,10 @@ def session_statements(version: str, statement_timeout: timedelta) -> Sequence[s
     ]
 
 
-def _fetched(cursor: Any) -> Iterator[Row]:
+def _pages(cursor: Any) -> Iterator[Sequence[Row]]:
     while page := cursor.fetchmany(FETCH):
         # The connection's extra may ask for a cursor that gives mappings.
-        yield from ((tuple(row.values()) for row in page) if isinstance(page[0], dict) else page)
+        yield [tuple(row.values()) for row in page] if isinstance(page[0], dict) else page
 
 
 def _code(error: Exception) -> int:
