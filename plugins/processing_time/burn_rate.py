@@ -20,6 +20,8 @@ from processing_time.model import Sample, Severity, State, Verdict
 from processing_time.settings import Budget, BudgetWindows, Metric
 from processing_time.timeline import length_text
 
+ECHO = 0.5
+"""After an outage the long window burns for days: then a failure now and then does not mean that it goes on."""
 MONTH = timedelta(days=30)
 """What a budget is said to be for."""
 
@@ -61,8 +63,9 @@ class Pair:
 
     @property
     def fires(self) -> bool:
-        """Both windows burn faster than the factor."""
-        return self.certain and self.short.burn(self.budget) > self.windows.factor
+        """Both windows burn faster than the factor, and the short one is no mere echo of what the long one holds."""
+        long, short = self.long.burn(self.budget), self.short.burn(self.budget)
+        return self.certain and short > self.windows.factor and short >= ECHO * long
 
     @property
     def quiet(self) -> bool:

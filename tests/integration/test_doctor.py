@@ -79,7 +79,7 @@ def test_everything_works(install, application, mariadb):
     account = install()
     version, newest = server(mariadb), max(record.at for record in account.records)
     assert found() == [
-        "ok    settings                    9 metrics and 4 log rules are on; 9 variables are set",
+        "ok    settings                    11 metrics and 4 log rules are on; 9 variables are set",
         (
             "ok    application.env_file        master toggle ENABLED, service whitelist EMPTY,"
             " company whitelist EMPTY (all allowed), auto phases ENABLED"
@@ -159,7 +159,9 @@ def test_flags_that_cannot_be_read_cost_the_metrics_that_need_them(install, appl
     lost = [line.split()[1] for line in lines if line.startswith("fix   metrics.")]
     assert lost == [
         "metrics.phase_creation_success_rate",
+        "metrics.phase_creation_burn_rate",
         "metrics.calcom_sync_success_rate",
+        "metrics.calcom_sync_burn_rate",
         "metrics.phase_distribution",
         "metrics.orphaned_appointments",
     ]
