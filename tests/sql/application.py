@@ -7,6 +7,7 @@ Rows are kept as they are inserted, so that a test can count them again without 
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -16,8 +17,10 @@ from zoneinfo import ZoneInfo
 import MySQLdb
 
 World = Literal["guide", "deployed"]
-SCHEMA = "application_under_test"
-READER, PASSWORD = "reader_under_test", "reads-only/7f3a"
+# Parallel workers may share a server of the user's.
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
+SCHEMA = f"application_under_test{WORKER}"
+READER, PASSWORD = f"reader_under_test{WORKER}", "reads-only/7f3a"
 BERLIN = ZoneInfo("Europe/Berlin")
 
 _SOFT = "deleted_at TIMESTAMP NULL"
