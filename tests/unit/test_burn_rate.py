@@ -67,9 +67,11 @@ def verdict(settings: Settings, *counts: tuple[int, int]) -> Verdict:
         # the short window burns at least half as fast as the long one, or it is an echo of what is over
         ([(60, 1500), (0, 400), (4, 200), NONE], "alert", "3 d and 6 h"),
         ([(60, 1500), (0, 400), (3, 200), NONE], "insufficient_data", None),
+        ([(60, 1500), (15, 1200), (15, 1000), NONE], "insufficient_data", None),  # slower beyond doubt, yet above 1×
         # how quiet a short window must be depends on how fast the long one burns
         ([(30, 1500), (0, 500), (0, 188), NONE], "insufficient_data", None),
         ([(30, 1500), (0, 500), (0, 189), NONE], "ok", None),
+        ([(60, 4000), (60, 1000), (0, 150), (0, 100)], "insufficient_data", None),  # 2 h is quiet, 6 h is not yet
         # few
         ([(0, 20)], "ok", None),
         ([(0, 19)], "insufficient_data", None),
@@ -116,6 +118,8 @@ def test_certainty_is_that_of_the_wilson_interval(settings: Settings) -> None:
         ),  # both fire: the first of the settings is told
         ([(5, 1000), (0, 300)], 0.5, 5, 1000),  # nearest to its factor
         ([(5, 1000), (5, 100), (0, 80)], 5, 5, 100),
+        ([(5, 1000), (3, 400), (0, 80)], 0.5, 5, 1000),  # 0.75× is farther from 3× than 0.5× from 1×
+        ([(0, 1000), (0, 300)], 0, 0, 1000),
         ([NONE], None, 0, 0),
     ],
 )
