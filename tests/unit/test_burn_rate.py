@@ -5,15 +5,18 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from processing_time.burn_rate import Count, measured
 from processing_time.certainty import wilson_lower_bound
-from processing_time.evaluation import judge, threshold_text
-from processing_time.model import Sample, Severity, State, Verdict, Window
+from processing_time.evaluation import Memory, evaluate, judge, threshold_text
+from processing_time.model import Collected, Sample, Severity, State, Verdict, Window
 from processing_time.rule_tests import overlaid
 from processing_time.settings import Budget, Settings, load
+from processing_time.summary import value_text
+from processing_time.timeline import Timeline
 
 KEY = "phase_creation_burn_rate"
 AS_OF = datetime(2026, 6, 10, 12, tzinfo=UTC)
@@ -67,11 +70,19 @@ def verdict(settings: Settings, *counts: tuple[int, int]) -> Verdict:
         # the short window burns at least half as fast as the long one, or it is an echo of what is over
         ([(60, 1500), (0, 400), (4, 200), NONE], "alert", "3 d and 6 h"),
         ([(60, 1500), (0, 400), (3, 200), NONE], "insufficient_data", None),
-        ([(60, 1500), (15, 1200), (15, 1000), NONE], "insufficient_data", None),  # slower beyond doubt, yet above 1×
+        (
+            [(60, 1500), (15, 1200), (15, 1000), NONE],
+            "insufficient_data",
+            None,
+        ),  # slower beyond doubt, yet above 1×
         # how quiet a short window must be depends on how fast the long one burns
         ([(30, 1500), (0, 500), (0, 188), NONE], "insufficient_data", None),
         ([(30, 1500), (0, 500), (0, 189), NONE], "ok", None),
-        ([(60, 4000), (60, 1000), (0, 150), (0, 100)], "insufficient_data", None),  # 2 h is quiet, 6 h is not yet
+        (
+            [(60, 4000), (60, 1000), (0, 150), (0, 100)],
+            "insufficient_data",
+            None,
+        ),  # 2 h is quiet, 6 h is not yet
         # few
         ([(0, 20)], "ok", None),
         ([(0, 19)], "insufficient_data", None),
@@ -172,6 +183,25 @@ def test_severity_is_the_setting_s(settings: Settings) -> None:
     critical = overlaid({"metrics": {KEY: {"severity": "critical"}}})
     judged = judge(sample(settings, (50, 100)), critical)
     assert (judged.state, judged.severity) == (State.CRITICAL, Severity.CRITICAL)
+
+
+@pytest.mark.parametrize(("hours", "cap"), [(71, 1), (73, 3)])
+def test_flags_that_changed_in_the_longest_window_keep_it_at_level_1(
+    hours: int, cap: int, settings: Settings
+) -> None:
+    on, off = ({"configured": True, "enabled": enabled} for enabled in (True, False))
+    memory = Memory(flags=[(AS_OF - timedelta(days=5), off), (AS_OF - timedelta(hours=hours), on)])
+    timeline = Timeline(AS_OF, ZoneInfo("Europe/Berlin"), ZoneInfo("UTC"), AS_OF - timedelta(hours=1))
+    collected = {"mysql": Collected((sample(settings, (50, 100)),))}
+    verdicts = evaluate(collected, on, memory, settings, timeline, AS_OF)
+    judged = next(v for v in verdicts if v.metric == KEY)
+    assert (judged.state, judged.level_cap) == (State.ALERT, cap)
+    assert ("feature flags changed" in judged.reason) == (cap == 1)
+
+
+def test_people_read_times(settings: Settings) -> None:
+    assert value_text(verdict(settings, (31, 1500)), settings) == "2.1×"
+    assert value_text(verdict(settings, (0, 0)), settings) == "–"
 
 
 @pytest.mark.parametrize(("objective", "allowed"), [(99, 1), (99.9, 0.1), (99.99, 0.01), (95.5, 4.5)])
