@@ -20,8 +20,6 @@ from processing_time.model import Sample, Severity, State, Verdict
 from processing_time.settings import Budget, BudgetWindows, Metric
 from processing_time.timeline import length_text
 
-ECHO = 0.5
-"""After an outage the long window burns for days: then a failure now and then does not mean that it goes on."""
 MONTH = timedelta(days=30)
 """What a budget is said to be for."""
 
@@ -63,18 +61,16 @@ class Pair:
 
     @property
     def fires(self) -> bool:
-        """Both windows burn faster than the factor, and the short one is no mere echo of what the long one holds."""
-        long, short = self.long.burn(self.budget), self.short.burn(self.budget)
-        return self.certain and short > self.windows.factor and short >= ECHO * long
+        """Both windows burn faster than the factor."""
+        return self.certain and self.short.burn(self.budget) > self.windows.factor
 
     @property
     def quiet(self) -> bool:
-        """The long window does not burn so fast; or the short one does not, and less than the long one, beyond doubt."""
-        factor, long, short = self.windows.factor, self.long, self.short
-        if long.burn(self.budget) <= factor:
+        """It does not fire, and beyond doubt: the long window burns no faster, or less fails in the short one than in it."""
+        if self.long.burn(self.budget) <= self.windows.factor:
             return True
-        most = 1 - wilson_lower_bound(short.total - short.failing, short.total)
-        return short.burn(self.budget) <= factor and most * long.total < long.failing
+        most = 1 - wilson_lower_bound(self.short.total - self.short.failing, self.short.total)
+        return not self.fires and most * self.long.total < self.long.failing
 
     @property
     def name(self) -> str:
