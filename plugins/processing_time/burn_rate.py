@@ -66,11 +66,11 @@ class Pair:
 
     @property
     def quiet(self) -> bool:
-        """It does not fire, and beyond doubt: the long window burns no faster, or less fails in the short one than in it."""
+        """Of a pair that does not fire: the long window burns no faster, or less fails in the short one, beyond doubt."""
         if self.long.burn(self.budget) <= self.windows.factor:
             return True
         most = 1 - wilson_lower_bound(self.short.total - self.short.failing, self.short.total)
-        return not self.fires and most * self.long.total < self.long.failing
+        return most * self.long.total < self.long.failing
 
     @property
     def name(self) -> str:
