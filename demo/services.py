@@ -123,10 +123,13 @@ class MariaDB(_Service):
 
     def _options(self, data: Path) -> list[str]:
         """What the installation and the server have in common: small, quick, and nothing from /etc/mysql."""
+        # A starting MariaDB removes what looks like its temporary tables: not in a directory that others share.
+        temporary = self.directory / "tmp"
+        temporary.mkdir(parents=True, exist_ok=True)
         options = [
             "--no-defaults",
             f"--datadir={data}",
-            f"--tmpdir={tempfile.gettempdir()}",
+            f"--tmpdir={temporary}",
             "--skip-name-resolve",
             "--innodb-buffer-pool-size=64M",
             "--innodb-log-file-size=16M",
@@ -152,7 +155,14 @@ class MariaDB(_Service):
         partial = data.with_name("data.partial")
         shutil.rmtree(partial, ignore_errors=True)
         finished = subprocess.run(
-            [program, *self._options(partial), "--auth-root-authentication-method=normal", "--skip-test-db"],
+            # --force: a machine may not know its own name.
+            [
+                program,
+                *self._options(partial),
+                "--auth-root-authentication-method=normal",
+                "--skip-test-db",
+                "--force",
+            ],
             capture_output=True,
             text=True,
             check=False,
