@@ -17,7 +17,9 @@ from processing_time.sources.database import Watermark
 from processing_time.sources.feature_flags import FeatureFlags
 from tests.sql.application import Application, berlin
 from tests.sql.conftest import Build, by_key, check, settings_for
+from tests.sql.recording import Recording
 from tests.sql.reference import Budget, budgets
+from tests.sql.test_bounds import A_DAY, LARGE, SMALL, fill, marks_of
 from tests.sql.test_metrics_recounted import flag_variants, populate
 
 AS_OF = berlin("2026-07-15 14:00")
@@ -175,3 +177,16 @@ def test_a_file_without_the_windows_costs_itself(
     found = measured(app)
     assert "gives no column held" in found[PHASES, 0].reason
     assert not found[SYNC, 0].loss
+
+
+@pytest.mark.parametrize("days", [SMALL, LARGE])
+def test_what_is_read_is_the_longest_window_once_a_budget(app: Application, days: int) -> None:
+    fill(app, days)
+    read = []
+    for metrics in ({PHASES: {}, SYNC: {}}, {PHASES: {"enabled": False}, SYNC: {"enabled": False}}):
+        recording = Recording(app.connect())
+        settings = settings_for(app, metrics)
+        check(app, AS_OF, watermarks=marks_of(app), settings=settings, connect=lambda r=recording: r)
+        read.append(recording.rows_read)
+    # Less than four days from the boundary on, twice; in one half of them phases are looked up, and groups are summed.
+    assert 2 * 3 * A_DAY < read[0] - read[1] < 2 * 2 * 4 * A_DAY
