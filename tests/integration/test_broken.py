@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +16,7 @@ from demo.application import Application
 from demo.slack import CHANNELS, StandInSlack
 from demo.traffic import Plan, generate
 from processing_time.operators.broken import tell_of_broken_task, tell_of_late_check
+from processing_time.operators.health_check import beat
 
 AS_OF = datetime(2026, 6, 10, 12, tzinfo=UTC)
 Watch = Callable[[Application], None]
@@ -84,3 +87,73 @@ def test_slack_that_is_gone_breaks_nothing_more(
     slack.stop()
     tell_of_broken_task(context(exception=OSError()))
     assert "Slack could not be told" in caplog.text
+
+
+# --- the dead man's switch ----------------------------------------------------------------------------------------
+
+
+class Switch:
+    """A dead man's switch on loopback that notes who called."""
+
+    def __init__(self, status: int) -> None:
+        calls: list[str] = []
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                calls.append(self.path)
+                self.send_response(status)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.calls = calls
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/ping/secret-token"
+
+
+@pytest.fixture
+def switch(request: pytest.FixtureRequest) -> Iterator[Switch]:
+    """A switch that answers with the status of the parameter, 200 without one."""
+    made = Switch(getattr(request, "param", 200))
+    thread = Thread(target=made.server.serve_forever)
+    thread.start()
+    yield made
+    made.server.shutdown()
+    made.server.server_close()
+    thread.join()
+
+
+def test_each_finished_check_beats_once_and_a_dry_one_does_not(
+    runs: Any, watched: Application, switch: Switch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROCESSING_TIME__HEARTBEAT_URL", switch.url)
+    runs.check(AS_OF)
+    assert switch.calls == ["/ping/secret-token"]
+    runs.check(AS_OF, dry_run=True)
+    assert len(switch.calls) == 1
+    watched.remove_logs()
+    assert runs.check(AS_OF)["collect_log"] == "success"
+    assert len(switch.calls) == 2, "a check that found something bad has finished as well"
+
+
+def test_a_check_that_broke_does_not_beat(
+    runs: Any, watched: Application, switch: Switch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROCESSING_TIME__HEARTBEAT_URL", switch.url)
+    monkeypatch.setenv("AIRFLOW_CONN_PROCESSING_TIME_SLACK", "slack://:@/")
+    monkeypatch.setenv("PROCESSING_TIME__DAILY_CHECKLIST", "false")
+    watched.remove_logs()
+    assert runs.check(AS_OF)["escalate"] == "failed"
+    assert switch.calls == []
+
+
+@pytest.mark.parametrize("switch", [500], indirect=True)
+def test_a_switch_that_refuses_spoils_nothing_and_its_address_stays_secret(
+    switch: Switch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO"):
+        beat(switch.url)
+    assert switch.calls
+    assert "The heartbeat was not taken (HTTPStatusError)" in caplog.text
+    assert "secret-token" not in caplog.text

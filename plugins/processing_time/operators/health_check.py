@@ -243,10 +243,11 @@ def beat(url: str | None) -> None:
         return
     import httpx
 
+    # The address may hold a token, and httpx writes each address that it calls into the log.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
         httpx.get(url, timeout=5, follow_redirects=True).raise_for_status()
     except httpx.HTTPError as error:
-        # The address may hold a token: it is not written down.
         log.warning("The heartbeat was not taken (%s): check heartbeat_url", type(error).__name__)
 
 
