@@ -105,7 +105,16 @@ def verdicts_at(at: datetime = AS_OF) -> list[Verdict]:
     given = [
         sample(RATE, 70, 60, at=at),
         sample(ORPHANS, 18, 60, at=at, detail={"ids": [*range(101, 119)], "ids_left_out": 4}),
-        sample(SYNC, 93, 1000, at=at, detail={"by_status": {"synced": 930, "error": 60, "pending": 10}}),
+        sample(
+            SYNC,
+            93,
+            1000,
+            at=at,
+            detail={
+                "by_status": {"synced": 930, "error": 60, "pending": 10},
+                "by_error_code": {"NULL": 940, "CALCOM_503": 48, "CALCOM_429": 12},
+            },
+        ),
         sample("availability_cache_hit_rate", 85, 200, at=at, detail={"hits": 170, "misses": 30}),
         sample("cached_availability_entries", 12, 12, at=at, detail={"without_ttl": 1}),
         sample(

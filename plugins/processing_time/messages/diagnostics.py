@@ -25,6 +25,11 @@ def diagnostics(context: Context) -> Message:
             tuple(_counts(verdicts, "calcom_sync_success_rate", "by_status")),
             "states",
         ),
+        Items(
+            "Cal.com errors by code, 7 days",
+            tuple(_counts(verdicts, "calcom_sync_success_rate", "by_error_code", but="NULL")),
+            "codes",
+        ),
         Items("Availability cache", tuple(_cache(verdicts)), "lines"),
         Items("Errors in the log", tuple(_errors(context, verdicts)), "rules"),
         Note((f"As of {context.summary.local_time}. Ids and counts only; the log has the rest.",)),
@@ -67,10 +72,11 @@ def _errors(context: Context, verdicts: Mapping[str, Verdict]) -> Iterable[str]:
             yield f"{context.rule(rule)}: {detail.get('total', 0)} since the last check{latest}, {day} in 24 h"
 
 
-def _counts(verdicts: Mapping[str, Verdict], metric: str, name: str) -> Iterable[str]:
+def _counts(verdicts: Mapping[str, Verdict], metric: str, name: str, but: str = "") -> Iterable[str]:
     counts = _detail(verdicts, metric).get(name) or {}
     for key, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
-        yield f"{key}: {count}"
+        if key != but:
+            yield f"{key}: {count}"
 
 
 def _detail(verdicts: Mapping[str, Verdict], metric: str) -> Mapping[str, Any]:

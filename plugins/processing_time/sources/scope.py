@@ -110,6 +110,7 @@ def scope(
         # Conditions are written behind a table's alias; every row has an id.
         identifiers={
             "sync_status_column": f"`{application.sync_status_column}`",
+            "sync_error_code": "sync_error_code" if found.has("appointments", "sync_error_code") else "NULL",
             "not_deleted": _condition(_soft(application, found, "appointments"), "deleted_at IS NULL"),
             "service_not_deleted": _condition(_soft(application, found, "services"), "deleted_at IS NULL"),
             "not_composite": _condition(
