@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum, auto
 
+from processing_time.evaluation import SOURCES
 from processing_time.model import ALL_COMPANIES, Loss, Severity, State, Verdict
 from processing_time.settings import Settings
 
 UNKNOWN = ".unknown"
-SOURCES = ("mysql", "log", "redis")
 
 
 class Evidence(Enum):
