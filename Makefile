@@ -35,7 +35,7 @@ up: $(RUN)  ## the same, and stay: Airflow's pages and the stand-in Slack's (SCE
 clean:  ## remove everything that was made here: data, servers, virtualenv, caches
 	@if [ -x $(PY) ]; then $(PY) -m demo.clean; fi
 	@find . -path ./.git -prune -o -path ./.venv -prune -o -name __pycache__ -exec rm -rf {} +
-	@rm -rf .venv .tools .demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf .venv .tools .demo .bench .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 .PHONY: picture
 picture: $(RUN)  ## render the pictures of a Slack thread in docs/ (needs Chromium)
