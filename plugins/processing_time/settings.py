@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 import yaml
 from pydantic import (
@@ -22,7 +22,6 @@ from pydantic import (
     AwareDatetime,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     ValidationError,
     model_validator,
@@ -36,6 +35,21 @@ from pydantic_settings import (
 from pydantic_settings import SettingsError as EnvironmentFault
 
 from processing_time.model import Severity
+from processing_time.settings_reports import Reports
+from processing_time.settings_types import (
+    ChannelId,
+    Cron,
+    Duration,
+    Identifier,
+    Mention,
+    Pattern,
+    Section,
+    UserId,
+    Zone,
+    matching,
+    switch,
+    value_pattern,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = ROOT / "include" / "monitoring.yaml"
@@ -48,115 +62,13 @@ class SettingsError(ValueError):
     """The settings cannot be used. The text names each key, its value and the fix."""
 
 
-def _duration(value: Any) -> Any:
-    """``90s``, ``5m``, ``1h``, ``2d`` as a timedelta; whole numbers alone are refused, they have no unit."""
-    if isinstance(value, timedelta):
-        return value
-    match = re.fullmatch(r"(\d+)\s*([smhd])", str(value).strip())
-    if not match:
-        raise ValueError("is not a duration: write a whole number and a unit, such as 90s, 5m, 1h or 2d")
-    unit = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}[match[2]]
-    return timedelta(**{unit: int(match[1])})
-
-
-def _switch(value: Any) -> Any:
-    """``true`` and ``false`` arrive as text from the environment."""
-    return {"true": True, "false": False}.get(str(value).lower(), value)
-
-
-def _zone(value: str) -> str:
-    if value not in available_timezones():
-        close = difflib.get_close_matches(value, available_timezones(), n=1)
-        hint = f"did you mean {close[0]}?" if close else "use a name such as Europe/Berlin or UTC"
-        raise ValueError(f"is not a known time zone: {hint}")
-    return value
-
-
-_NOT_LINEAR = re.compile(r"\(\?(?:<?[=!]|P=|\()|(?<!\\)(?:\\\\)*\\[1-9]")
-"""Look-around, conditions and back-references."""
-
-
-def _pattern(value: str) -> str:
-    """A literal, or ``regex:…`` that compiles and cannot match the empty line."""
-    if not value:
-        raise ValueError("is an empty pattern: it would match every line")
-    if value.startswith("regex:"):
-        try:
-            compiled = re.compile(value.removeprefix("regex:"))
-        except re.error as error:
-            raise ValueError(f"is not a valid regular expression: {error}") from None
-        if found := _NOT_LINEAR.search(value):
-            raise ValueError(
-                f"uses {found[0]}, which an engine that reads each line once cannot do: write several patterns instead"
-            )
-        if compiled.search(""):
-            raise ValueError("matches an empty line, so it would match every line: make it stricter")
-    return value
-
-
-def _value_pattern(value: str) -> str:
-    try:
-        groups = re.compile(value).groups
-    except re.error as error:
-        raise ValueError(f"is not a valid regular expression: {error}") from None
-    if groups != 1:
-        raise ValueError("needs exactly one group (…) around the number")
-    return value
-
-
-def _cron(value: str) -> str:
-    from croniter import croniter
-
-    if len(value.split()) != 5 or not croniter.is_valid(value):
-        raise ValueError('is not a cron expression of five fields, such as "0 8-20 * * *"')
-    return value
-
-
-def _matching(regex: str, hint: str) -> AfterValidator:
-    def check(value: str) -> str:
-        if not re.fullmatch(regex, value):
-            raise ValueError(hint)
-        return value
-
-    return AfterValidator(check)
-
-
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
-Zone = Annotated[str, AfterValidator(_zone)]
-Pattern = Annotated[str, AfterValidator(_pattern)]
-Identifier = Annotated[
-    str, _matching(r"[A-Za-z_][A-Za-z0-9_]{0,63}", "is not a column name: letters, digits and _ only")
-]
-ChannelId = Annotated[
-    str,
-    _matching(
-        r"[CGD][A-Z0-9]{2,}", "is not a channel id: open the channel's details in Slack, it ends with C…"
-    ),
-]
-UserId = Annotated[str, _matching(r"[UW][A-Z0-9]{2,}", "is not a user id, such as U0123456789")]
-Mention = Annotated[
-    str,
-    _matching(
-        r"<!subteam\^S[A-Z0-9]+>|<@[UW][A-Z0-9]+>|<!here>|<!channel>",
-        'is not a mention: write "<!subteam^S…>" for a user group or "<@U…>" for a person',
-    ),
-]
-Cron = Annotated[str, AfterValidator(_cron)]
-
-
-class Section(BaseModel):
-    """A part of the settings: unknown keys are refused, values do not change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
 class Application(Section):
     """Where the monitored application is and how it writes things down."""
 
     timezone: Zone
     logs: tuple[str, ...]
     env_file: Path | None = None
-    soft_deletes: Annotated[Literal["auto", True, False], BeforeValidator(_switch)] = "auto"
+    soft_deletes: Annotated[Literal["auto", True, False], BeforeValidator(switch)] = "auto"
     sync_status_column: Identifier
     synced_values: tuple[str, ...] = Field(min_length=1)
     error_values: tuple[str, ...] = Field(min_length=1)
@@ -316,7 +228,7 @@ class LogPatterns(Section):
     """What the lines of a log metric hold; ``value`` finds the number in a matching line."""
 
     record: tuple[Pattern, ...] = ()
-    value: Annotated[str, AfterValidator(_value_pattern)] | None = None
+    value: Annotated[str, AfterValidator(value_pattern)] | None = None
     hit: tuple[Pattern, ...] = ()
     miss: tuple[Pattern, ...] = ()
 
@@ -433,9 +345,10 @@ class Settings(BaseSettings):
     silent_after: Duration
     fail_run_on: Severity
     daily_checklist: bool
-    heartbeat_url: Annotated[str, _matching(r"https?://\S+", "is not an http(s) address")] | None = None
+    heartbeat_url: Annotated[str, matching(r"https?://\S+", "is not an http(s) address")] | None = None
     slack: Slack
     escalation: Escalation
+    reports: Reports
     mutes: tuple[Mute, ...]
     metrics: dict[str, Metric]
     log_rules: dict[str, LogRule]

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: MIT
+"""Settings of the weekly and monthly reports: when, in which language, where to, and how long things are kept."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Literal, Self
+
+from pydantic import model_validator
+
+from processing_time.settings_types import Cron, Duration, Section, matching
+
+Html = Annotated[
+    str,
+    matching(
+        r"(?:/|[a-z][a-z0-9+.-]*://)\S+",
+        "is no place for files: write a folder such as /srv/reports, or one in an object store such as s3://bucket/reports",
+    ),
+]
+Address = Annotated[str, matching(r"https?://\S+", "is not an http(s) address")]
+A_MONTH = timedelta(days=35)
+"""The longest month, and the time until its rollup has surely run."""
+
+
+class Reports(Section):
+    """When reports are made, how they read, where they go, and how long their raw material is kept."""
+
+    weekly: Cron
+    monthly: Cron
+    language: Literal["en", "de"]
+    html: Html | None = None
+    html_url: Address | None = None
+    task_timeout: Duration
+    keep_samples: Duration
+    keep_alerts: Duration
+    keep_notifications: Duration
+    keep_actions: Duration
+
+    @model_validator(mode="after")
+    def _address_needs_files(self) -> Self:
+        if self.html_url and not self.html:
+            raise ValueError("html_url needs html: set the folder that is served at that address")
+        return self
+
+    @model_validator(mode="after")
+    def _kept_until_rolled_up(self) -> Self:
+        if self.keep_samples < A_MONTH:
+            raise ValueError(
+                f"keep_samples ({self.keep_samples.days}d) must be at least {A_MONTH.days}d: a month is rolled up when it is over"
+            )
+        return self
