@@ -35,6 +35,7 @@ from pydantic_settings import (
 from pydantic_settings import SettingsError as EnvironmentFault
 
 from processing_time.model import Severity
+from processing_time.settings_incident import Incident
 from processing_time.settings_reports import Reports
 from processing_time.settings_types import (
     ChannelId,
@@ -348,6 +349,7 @@ class Settings(BaseSettings):
     heartbeat_url: Annotated[str, matching(r"https?://\S+", "is not an http(s) address")] | None = None
     slack: Slack
     escalation: Escalation
+    incident: Incident
     reports: Reports
     mutes: tuple[Mute, ...]
     metrics: dict[str, Metric]

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
     from processing_time.incident.artisan import Artisan
+    from processing_time.incident.calcom import Calcom
     from processing_time.settings import Settings
     from processing_time.store import Store
 
@@ -97,6 +98,7 @@ class Hands:
     :param write: opens ``processing_time_mysql_write``; raises :class:`Refused` where that is not set up.
     :param redis: a client for the application's cache.
     :param artisan: where ``php artisan`` runs; raises :class:`Refused` where that is not set up.
+    :param calcom: Cal.com's API; raises :class:`Refused` where that is not set up.
     """
 
     settings: Settings
@@ -104,6 +106,7 @@ class Hands:
     write: Callable[[], Any]
     redis: Callable[[], Redis]
     artisan: Callable[[], Artisan]
+    calcom: Callable[[], Calcom]
     store: Store
 
 
@@ -111,7 +114,8 @@ class Action(Protocol):
     """One entry of the form's list.
 
     ``plan`` changes nothing and may be repeated; ``act`` does no more than the plan says, can be repeated after a crash
-    and then finishes the job. Both raise :class:`Refused`.
+    and then finishes the job. Both raise :class:`Refused`. ``act`` is not called for a dry run, an empty plan, or without
+    the approval that the plan needs; nobody else acts under the same lock of the registry meanwhile.
     """
 
     def plan(self, request: Request, hands: Hands) -> Plan:
