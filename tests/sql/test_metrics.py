@@ -241,6 +241,21 @@ def test_orphans_by_company_with_the_newest_ids(app: Application) -> None:
     assert own.detail["ids_left_out"] == 0
 
 
+def test_a_rate_lists_the_appointments_that_it_misses(app: Application) -> None:
+    one, two = app.service(company_id=1), app.service(company_id=2)
+    fine = [app.appointment(service, MORNING) for service in (one, two, two)]
+    missed = [app.appointment(one, MORNING, phases=[]) for _ in range(103)]
+    app.appointment(one, berlin("2026-07-14 23:59"), phases=[])
+    app.insert()
+    found = by_key(check(app, AS_OF))
+    sample = found["phase_creation_success_rate", 0]
+    assert (sample.numerator, sample.denominator) == (len(fine), len(fine) + 103)
+    assert sample.detail["ids"] == [a.id for a in reversed(missed)][:100]
+    assert sample.detail["ids_left_out"] == 3
+    own = found["phase_creation_success_rate", 2]
+    assert (own.detail["ids"], own.detail["ids_left_out"]) == ([], 0)
+
+
 def test_stale_phases_leave_composite_ones_out(build: Build) -> None:
     app = build("deployed")
     lost, composite = app.service(has_processing_time=False), app.service(has_processing_time=False)

@@ -14,7 +14,7 @@ from tests.sql.conftest import settings_for
 
 AS_OF = berlin("2026-07-15 14:00")
 LONG_AGO = AS_OF - timedelta(days=40)
-ORPHANS, STALE = "orphaned_appointments", "stale_phases"
+ORPHANS, STALE, RATE = "orphaned_appointments", "stale_phases", "phase_creation_success_rate"
 
 
 def about(rule: str, *subjects: int, company: int = 0) -> Alert:
@@ -22,25 +22,27 @@ def about(rule: str, *subjects: int, company: int = 0) -> Alert:
     return Alert(rule, company, Severity.INFO, 1, AlertState.FIRING, **times, subjects=subjects)
 
 
-def test_orphans_that_have_phases_or_are_gone_are_dealt_with(app: Application) -> None:
+@pytest.mark.parametrize("rule", [ORPHANS, RATE])
+def test_appointments_that_have_phases_or_are_gone_are_dealt_with(app: Application, rule: str) -> None:
     service, plain = app.service(), app.service(has_processing_time=False)
     still = app.appointment(service, LONG_AGO, phases=[])
     repaired = app.appointment(service, LONG_AGO)
     without = app.appointment(plain, LONG_AGO, phases=[])
     unasked = app.appointment(service, LONG_AGO, phases=[])
     app.insert()
-    alert = about(ORPHANS, still.id, repaired.id, without.id, 4711, company=3)
-    assert still_failing(app.connect, settings_for(app), [alert]) == {(ORPHANS, 3): (1, 4)}
+    alert = about(rule, still.id, repaired.id, without.id, 4711, company=3)
+    assert still_failing(app.connect, settings_for(app), [alert]) == {(rule, 3): (1, 4)}
     assert unasked.id not in alert.subjects
 
 
-def test_deleted_orphans_are_gone(build: object) -> None:
+@pytest.mark.parametrize("rule", [ORPHANS, RATE])
+def test_deleted_ones_are_gone(build: object, rule: str) -> None:
     app = build("deployed")  # type: ignore[operator]
     service, removed = app.service(), app.service(deleted=True)
     ids = [app.appointment(service, LONG_AGO, phases=[], deleted=deleted).id for deleted in (True, False)]
     ids.append(app.appointment(removed, LONG_AGO, phases=[]).id)
     app.insert()
-    assert still_failing(app.connect, settings_for(app), [about(ORPHANS, *ids)]) == {(ORPHANS, 0): (1, 3)}
+    assert still_failing(app.connect, settings_for(app), [about(rule, *ids)]) == {(rule, 0): (1, 3)}
 
 
 def test_stale_phases(app: Application) -> None:
@@ -69,7 +71,7 @@ def test_nothing_to_ask_asks_nobody() -> None:
 
     from processing_time.settings import load
 
-    assert still_failing(connect, load(), [about(ORPHANS), about("phase_creation_success_rate", 1)]) == {}
+    assert still_failing(connect, load(), [about(ORPHANS), about("calcom_sync_success_rate", 1)]) == {}
 
 
 def test_what_cannot_be_asked_is_missing_and_logged(

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from processing_time.model import ALL_COMPANIES, Collected, Loss, Sample, SourceUnavailable, Window
-from processing_time.settings import Settings
+from processing_time.settings import Metric, Settings
 from processing_time.sources import boundaries, distribution, error_budget, overlaps, queries, tally
 from processing_time.sources import scope as scoping
 from processing_time.sources.boundaries import Boundaries, Watermark
@@ -81,9 +81,15 @@ def _lost(key: str, settings: Settings, timeline: Timeline, fault: QueryFault) -
     return Sample(key, window).lost(Loss.LOST, str(fault))
 
 
-def _newest(ids: Sequence[int], counted: float | None) -> dict[str, Any]:
+def _newest(ids: Sequence[int], counted: float) -> dict[str, Any]:
     shown = ids[:IDS_SHOWN]
-    return {"ids": shown, "ids_left_out": tally.number(counted) - len(shown)}
+    return {"ids": shown, "ids_left_out": counted - len(shown)}
+
+
+def _failing(metric: Metric, sample: Sample) -> float:
+    """How many appointments a sample has ids of: those that a rate misses, or those that a count counts."""
+    counted = tally.number(sample.numerator)
+    return tally.number(sample.denominator) - counted if metric.kind == "rate" else counted
 
 
 class _Check:
@@ -149,13 +155,17 @@ class _Check:
         return samples
 
     def _with_ids(self, samples: list[Sample], ask: overlaps.Ask, path: str) -> list[Sample]:
-        """The samples with the newest ids that they count; for each company its own."""
+        """The samples with the newest ids of what fails in them; for each company its own."""
+        failing = {s.company_id: _failing(self._settings.metrics[s.metric], s) for s in samples}
         ids: dict[int, list[int]] = defaultdict(list)
-        for company_id, id_ in ask(path) if samples[0].numerator else ():
+        for company_id, id_ in ask(path) if failing[ALL_COMPANIES] else ():
             ids[ALL_COMPANIES].append(id_)
             if company_id:
                 ids[int(company_id)].append(id_)
-        return [replace(s, detail={**s.detail, **_newest(ids[s.company_id], s.numerator)}) for s in samples]
+        return [
+            replace(s, detail={**s.detail, **_newest(ids[s.company_id], failing[s.company_id])})
+            for s in samples
+        ]
 
     def _ask(
         self, window: Window, path: str, identifiers: Mapping[str, str] | None = None, **values: Any
