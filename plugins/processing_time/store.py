@@ -19,6 +19,7 @@ from processing_time.evaluation import Memory
 from processing_time.model import Alert, Decision, State, Verdict, utc
 from processing_time.outbox import AlertKey, Notification, Outbox, enqueue
 from processing_time.settings import Settings
+from processing_time.store_actions import Actions
 from processing_time.store_rows import (
     ALERT,
     SAMPLE,
@@ -48,6 +49,7 @@ class Store:
     def __init__(self, connect: Callable[[], Any]) -> None:
         self._session = Session(connect)
         self.outbox = Outbox(self._session)
+        self.actions = Actions(self._session)
 
     def __enter__(self) -> Self:
         return self

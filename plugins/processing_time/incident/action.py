@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
+
+from processing_time.model import utc
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -58,6 +60,17 @@ class Request:
     until: datetime | None = None
     reason: str | None = None
 
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, without what was not given."""
+        times = {name: instant.isoformat() for name in ("as_of", "until") if (instant := getattr(self, name))}
+        return {k: v for k, v in (asdict(self) | times).items() if v not in (None, ())}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Request:
+        """The inverse of :meth:`to_json`."""
+        times = {name: utc(data[name]) for name in ("as_of", "until") if name in data}
+        return cls(**{**data, **times, "appointment_ids": tuple(data.get("appointment_ids", ()))})
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -76,6 +89,15 @@ class Plan:
     empty: bool = False
     detail: Mapping[str, Any] = field(default_factory=dict)
 
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self) | {"lines": list(self.lines)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Plan:
+        """The inverse of :meth:`to_json`."""
+        return cls(**{**data, "lines": tuple(data["lines"])})
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
@@ -88,6 +110,15 @@ class Result:
     outcome: Outcome
     lines: tuple[str, ...]
     detail: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self) | {"outcome": str(self.outcome), "lines": list(self.lines)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Result:
+        """The inverse of :meth:`to_json`."""
+        return cls(Outcome(data["outcome"]), tuple(data["lines"]), data["detail"])
 
 
 @dataclass(frozen=True, slots=True)
