@@ -16,12 +16,13 @@ from demo.account import Account, World
 from demo.application import PASSWORDS, Application
 from demo.slack import STRANGE_CHANNELS
 from demo.traffic import Plan, generate
-from processing_time import doctor
+from processing_time import doctor, store_session
 
 #: A Tuesday, 14:00 in Berlin.
 PRESENT = datetime(2026, 11, 17, 13, 0, 20, tzinfo=UTC)
 MYSQL, STORE, SLACK = "processing_time_mysql", "processing_time_store", "processing_time_slack"
 REDIS, WRITE = "processing_time_redis", "processing_time_mysql_write"
+NEWEST = len(list(store_session.MIGRATIONS.glob("*.sql")))
 
 Install = Callable[..., Account]
 
@@ -88,7 +89,7 @@ def test_everything_works(install, application, mariadb):
         f"ok    application.logs            files: 1, newest record {(PRESENT - newest).seconds // 60} min ago",
         f"note  application.logs            {application.logs}/calcom*.log* matches no file",
         f"ok    processing_time_redis       {application.warm_cache(account)} keys match *week_availability:*:pt_*",
-        f"ok    processing_time_store       {version}, schema processing_time_monitor, migrated to version 3",
+        f"ok    processing_time_store       {version}, schema processing_time_monitor, migrated to version {NEWEST}",
         "ok    processing_time_slack       the token works, as processing_time in Stand-in",
         "ok    slack.channels.info         #booking-info",
         "ok    slack.channels.medium       #booking-warnings",
