@@ -94,19 +94,16 @@ def test_a_client_that_decodes_its_answers(
     assert (sample.value, sample.detail["without_ttl"]) == (1500, 1500)
 
 
-def test_a_key_that_scan_gives_twice_counts_once(settings: Settings) -> None:
+def test_a_key_that_scan_gives_twice_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Redis gives keys again while it resizes its table; a random walk with repetitions stands in for that."""
     keys = [f"week_availability:{n}:pt_1".encode() for n in range(5000)]
     walk = keys + random.Random(7).sample(keys, 2000)
     random.Random(8).shuffle(walk)
     pages = [walk[n : n + 1000] for n in range(0, len(walk), 1000)]
     pages[0].append(pages[0][0])
+    monkeypatch.setattr(cache, "_pages", lambda client, pattern: iter(pages))
 
-    class Repeating:
-        def scan(self, cursor: int, match: str, count: int) -> tuple[int, list[bytes]]:
-            return (cursor + 1) % len(pages), pages[cursor]
-
-    found = list(itertools.chain.from_iterable(cache.scan(Repeating(), "*")))  # type: ignore[arg-type]
+    found = list(itertools.chain.from_iterable(cache.scan(redis.Redis(), "*")))
     assert sorted(found) == sorted(keys)
 
 
@@ -119,10 +116,44 @@ def test_no_command_walks_the_whole_database(client: redis.Redis, settings: Sett
     cache.collect(client, settings, TIMELINE)
 
     used = commands(client)
-    assert not used.keys() & {"keys", "eval", "evalsha", "sort"}
+    assert used.keys() - {"config|resetstat", "client|setinfo", "hello", "select"} == {"info", "scan", "ttl"}
     # 23,000 keys in pages of about 1,000 buckets; the table has 32,768, and twice that while it is resized.
     assert 23 <= used["scan"] <= 100
     assert used["ttl"] == 3000
+
+
+def test_no_key_is_asked_for_its_ttl_where_the_server_says_that_all_expire(
+    client: redis.Redis, settings: Settings
+) -> None:
+    fill(client, [f"week_availability:{n}:pt_1" for n in range(3000)], 60)
+    client.config_resetstat()
+    (sample,) = cache.collect(client, settings, TIMELINE).samples
+    assert (sample.value, sample.detail) == (3000, {"without_ttl": 0})
+    assert "ttl" not in commands(client)
+
+    fill(client, ["week_availability:7:pt_1"], None)
+    (sample,) = cache.collect(client, settings, TIMELINE).samples
+    assert (sample.value, sample.detail) == (3000, {"without_ttl": 1})
+
+
+def test_a_user_who_may_not_ask_for_the_server_s_own_count(
+    client: redis.Redis, redis_server: Any, settings: Settings
+) -> None:
+    fill(client, ["week_availability:1:pt_1"], None)
+    client.acl_setuser("reader", enabled=True, nopass=True, commands=["+scan", "+ttl", "+select"], keys=["*"])
+    try:
+        with redis.Redis(port=redis_server.port, db=1, username="reader", password="any") as reader:
+            (sample,) = cache.collect(reader, settings, TIMELINE).samples
+    finally:
+        client.acl_deluser("reader")
+    assert (sample.value, sample.detail) == (1, {"without_ttl": 1})
+
+
+def test_a_walk_that_is_left_early_leaves_no_answer_behind(client: redis.Redis) -> None:
+    fill(client, [f"week_availability:{n}:pt_1" for n in range(5000)], 60)
+    assert next(cache.scan(client, "*")), "the next page is under way now"
+    assert client.get("week_availability:1:pt_1") == b"[]"
+    assert len(list(itertools.chain.from_iterable(cache.scan(client, "*")))) == 5000
 
 
 def test_a_disabled_metric_gives_no_sample_but_the_summary_s_fact(
