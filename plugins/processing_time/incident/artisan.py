@@ -7,11 +7,16 @@ the command runs is left to a :data:`Runner`: on this machine (``artisan_local``
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Protocol
 
 from processing_time.incident.action import Refused
+from processing_time.incident.artisan_location import Location
+from processing_time.incident.artisan_output import tail
+from processing_time.settings import ROOT
 
 Switch = Literal["disable", "enable"]
 
@@ -92,7 +97,121 @@ class Artisan(Protocol):
 
 
 LISTED = 1000
-"""How many failed jobs are listed at most."""
+"""How many failed jobs are listed at most; include/artisan/processing_time.php holds the same number."""
 
 Runner = Callable[[Sequence[str], bytes], tuple[int, bytes]]
 """Runs a command line with this input; its exit code and its output. Raises :class:`Refused` when it cannot."""
+
+PROGRAM = ROOT / "include" / "artisan" / "processing_time.php"
+MARKER = b"processing-time: "
+CHUNK = 100
+"""Ids on one command line."""
+
+_ID = re.compile(r"[0-9]{1,20}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_SUCCESS = {"cache:clear": "cache cleared", "config:cache": "cached successfully", "queue:retry": ""}
+"""What a command that worked says: some versions of Laravel end with 0 when it did not."""
+
+
+class PhpArtisan:
+    """:class:`Artisan` by ``php``: Laravel's own commands, and ``include/artisan/processing_time.php`` for the rest.
+
+    That program is fed through the input, so nothing has to be installed; unlike ``artisan tinker`` it needs no
+    package of developers and no writable home, takes its ids as arguments, and ends with a code that means something.
+
+    :param run: where it runs.
+    """
+
+    def __init__(self, run: Runner, location: Location) -> None:
+        self._run = run
+        self._location = location
+
+    def features(self) -> Mapping[str, Any]:
+        """See :class:`Artisan`."""
+        return self._ask("features")
+
+    def observer_registered(self) -> bool:
+        """See :class:`Artisan`."""
+        return bool(self._ask("observer")["registered"])
+
+    def failed_sync_jobs(self) -> tuple[str, ...]:
+        """See :class:`Artisan`."""
+        return checked_ids(self._ask("failed-syncs")["ids"])
+
+    def retry(self, job_ids: Sequence[str]) -> tuple[Ran, ...]:
+        """See :class:`Artisan`."""
+        return tuple(self._artisan("queue:retry", *chunk) for chunk in _chunks(checked_ids(job_ids)))
+
+    def create_phases(self, appointment_ids: Sequence[str]) -> Mapping[str, str]:
+        """See :class:`Artisan`."""
+        outcomes: dict[str, str] = {}
+        for chunk in _chunks(checked_ids(appointment_ids)):
+            outcomes |= self._ask("create-phases", *chunk)["outcomes"]
+        return outcomes
+
+    def clear_cache(self) -> Ran:
+        """See :class:`Artisan`."""
+        return self._artisan("cache:clear")
+
+    def flags(self, switch: Switch) -> FlagFile:
+        """See :class:`Artisan`."""
+        return FlagFile(**self._ask("flags", switch))
+
+    def set_flags(self, switch: Switch) -> FlagFile:
+        """See :class:`Artisan`."""
+        return FlagFile(**self._ask("set-flags", switch))
+
+    def rebuild_config(self) -> Ran:
+        """See :class:`Artisan`."""
+        return self._artisan("config:cache")
+
+    def _artisan(self, command: str, *ids: str) -> Ran:
+        line = [self._location.php, f"{self._location.path}/artisan", command, *ids]
+        exit_code, output = self._run(line, b"")
+        ran = Ran(command, exit_code, tail(output))
+        if exit_code or _SUCCESS[command] not in ran.output.lower():
+            raise CommandFailed(
+                f"php artisan {command} did not work (exit code {exit_code}): see its output in the audit row",
+                ran,
+            )
+        return ran
+
+    def _ask(self, command: str, *arguments: str) -> dict[str, Any]:
+        """The answer of our program; its errors are sentences of its own."""
+        line = [self._location.php, "--", self._location.path, command, *arguments]
+        exit_code, output = self._run(line, PROGRAM.read_bytes())
+        ran = Ran(command, exit_code, "")
+        answers = [part for part in output.splitlines() if part.startswith(MARKER)]
+        if not answers:
+            raise CommandFailed(
+                f"{self._location.php} gave no answer to {command} (exit code {exit_code}): check php and path in the"
+                " extra of processing_time_laravel, and run php artisan there by hand",
+                replace(ran, output=tail(output)),
+            )
+        answer: dict[str, Any] = json.loads(answers[-1].removeprefix(MARKER))
+        if "error" in answer:
+            raise CommandFailed(f"the application refuses {command}: {answer['error']}", ran)
+        return answer
+
+
+def too_slow(timeout: float) -> Refused:
+    """What a runner raises when a command was killed after so many seconds."""
+    return Refused(
+        f"the command did not end within {timeout:g} s and was killed: look at the application, or raise"
+        " command_timeout in the extra of processing_time_laravel"
+    )
+
+
+def checked_ids(ids: Iterable[str]) -> tuple[str, ...]:
+    """The ids as they are, once each.
+
+    :raises Refused: when one is neither a whole number nor a UUID.
+    """
+    found = tuple(dict.fromkeys(ids))
+    for id_ in found:
+        if not _ID.fullmatch(id_):
+            raise Refused(f"{id_[:40]!r} is not an id: write a whole number or a UUID")
+    return found
+
+
+def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK))
