@@ -9,6 +9,7 @@
 # What the monitor asks for is in SSH_ORIGINAL_COMMAND: words without quotes, or it is refused. The program that the monitor
 # sends along is not read; the one beside this script runs.
 set -euf
+export LC_ALL=C
 
 application=$1
 php=${2:-php}
@@ -36,7 +37,7 @@ esac
 set -- $SSH_ORIGINAL_COMMAND
 
 # timeout -k 5 SECONDS php
-[ $# -gt 5 ] && [ "$1 $2 $3" = 'timeout -k 5' ] || refuse
+if [ $# -lt 6 ] || [ "$1 $2 $3" != 'timeout -k 5' ]; then refuse; fi
 seconds=$4
 printf '%s' "$seconds" | grep -Eqx '[0-9]{1,3}' || refuse
 shift 5
@@ -51,12 +52,12 @@ if [ "$1" = "$application/artisan" ]; then
     exec timeout -k 5 "$seconds" "$php" "$application/artisan" "$@" </dev/null
 fi
 
-[ $# -gt 2 ] && [ "$1 $2" = "-- $application" ] || refuse
+if [ $# -lt 3 ] || [ "$1 $2" != "-- $application" ]; then refuse; fi
 shift 2
 case $1 in
 features | observer | failed-syncs) [ $# = 1 ] || refuse ;;
 create-phases) (shift && ids "$@") || exit 1 ;;
-flags | set-flags) case "$#$2" in 2disable | 2enable) ;; *) refuse ;; esac ;;
+flags | set-flags) case "$#${2:-}" in 2disable | 2enable) ;; *) refuse ;; esac ;;
 *) refuse ;;
 esac
 exec timeout -k 5 "$seconds" "$php" "$program" "$application" "$@" </dev/null

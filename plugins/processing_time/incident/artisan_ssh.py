@@ -37,7 +37,7 @@ def runner(connect: Callable[[], SSHClient], timeout: int) -> Runner:
     def run(line: Sequence[str], given: bytes) -> tuple[int, bytes]:
         command = shlex.join(["timeout", "-k", "5", str(timeout), *line])
         with contextlib.closing(_connected(connect)) as client:
-            channel = client.get_transport().open_session()  # type: ignore[union-attr]  # it is connected
+            channel = client.get_transport().open_session()
             channel.settimeout(timeout + PATIENCE)
             channel.set_combine_stderr(True)
             try:
