@@ -333,13 +333,15 @@ def _user_info(call: Call) -> Answer:
 
 
 def _upload_url(call: Call) -> Answer:
-    name, length = call.required("filename"), call.required("length")
+    name, length = call.required("filename"), str(call.arguments.get("length") or "")
     if not length.isdigit() or int(length) == 0:
-        raise SlackError(
-            "invalid_arguments", response_metadata={"messages": ["[ERROR] length must be positive"]}
-        )
+        raise SlackError("missing_argument")
+    alt = str(call.arguments.get("alt_txt") or "")
+    if len(alt) > limits.MAX_ALT:
+        raise SlackError("alt_txt_too_large")
     identifier = f"F{len(call.workspace.files):010}"
-    call.workspace.update({"files": {identifier: {"id": identifier, "name": name, "length": int(length)}}})
+    entry = {"id": identifier, "name": name, "length": int(length), "alt_txt": alt}
+    call.workspace.update({"files": {identifier: entry}})
     return {"upload_url": f"{call.origin}/upload/{identifier}", "file_id": identifier}
 
 
@@ -353,22 +355,37 @@ def _complete_upload(call: Call) -> Answer:
     if any(entry.get("id") not in known or "size" not in known[entry["id"]] for entry in wanted):
         raise SlackError("file_not_found")
     files = [
-        {**known[entry["id"]], "title": entry.get("title") or known[entry["id"]]["name"]} for entry in wanted
+        {**_shown_file(known[entry["id"]]), "title": entry.get("title") or known[entry["id"]]["name"]}
+        for entry in wanted
     ]
     if call.arguments.get("channel_id"):
-        channel = call.channel(argument="channel_id")
-        message: Message = {
-            "type": "message",
-            **_author(call),
-            "text": str(call.arguments.get("initial_comment") or ""),
-            "files": files,
-            "ts": call.workspace.next_ts(),
-        }
-        if call.arguments.get("thread_ts"):
-            message["thread_ts"] = str(call.arguments["thread_ts"])
-        call.workspace.in_channel(channel["id"]).append(message)
+        _share(call, files)
     call.workspace.save()
     return {"files": files}
+
+
+def _shown_file(entry: dict[str, Any]) -> dict[str, Any]:
+    return {key: entry[key] for key in ("id", "name", "size", "alt_txt")}
+
+
+def _share(call: Call, files: list[dict[str, Any]]) -> None:
+    """Post files to a channel or into a thread."""
+    channel = call.channel(argument="channel_id")
+    if channel["is_archived"]:
+        raise SlackError("is_archived")
+    message: Message = {
+        "type": "message",
+        **_author(call),
+        "text": str(call.arguments.get("initial_comment") or ""),
+        "files": files,
+        "ts": call.workspace.next_ts(),
+    }
+    if thread_ts := call.arguments.get("thread_ts"):
+        root = call.workspace.find(channel["id"], str(thread_ts))
+        if root is None:
+            raise SlackError("thread_not_found")
+        message["thread_ts"] = root.get("thread_ts", root["ts"])
+    call.workspace.in_channel(channel["id"]).append(message)
 
 
 METHODS: dict[str, Method] = {
@@ -384,6 +401,6 @@ METHODS: dict[str, Method] = {
     "conversations.info": Method(_info),
     "conversations.list": Method(_list),
     "users.info": Method(_user_info, "users:read"),
-    "files.getUploadURLExternal": Method(_upload_url, "files:write"),
+    "files.getUploadURLExternal": Method(_upload_url, "files:write", json_body=True),
     "files.completeUploadExternal": Method(_complete_upload, "files:write", json_body=True),
 }

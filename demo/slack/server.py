@@ -14,7 +14,9 @@ Control (JSON in, JSON out; no token):
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
+import mimetypes
 import time
 from collections import defaultdict, deque
 from pathlib import Path
@@ -75,6 +77,7 @@ class SlackServer:
             routes=[
                 Route("/api/{method}", self.api, methods=["GET", "POST"]),
                 Route("/upload/{file}", self.upload, methods=["POST"]),
+                Route("/files/{file}", self.file),
                 Route("/_control/{what}", self.control, methods=["GET", "POST"]),
                 Route("/archives/{channel}/{message}", self.permalink),
                 Route("/page.{kind}", self.asset),
@@ -155,8 +158,18 @@ class SlackServer:
                 body = part.encode() if isinstance(part, str) else await part.read()
         if len(body) != entry["length"]:
             return PlainTextResponse("size mismatch", 400)
-        self.workspace.update({"files": {entry["id"]: {"size": len(body)}}})
+        content = base64.b64encode(body).decode()
+        self.workspace.update({"files": {entry["id"]: {"size": len(body), "content": content}}})
         return PlainTextResponse(f"OK - {len(body)}")
+
+    async def file(self, request: Request) -> Response:
+        """An uploaded file, for the page. What it holds may do nothing there."""
+        entry = self.workspace.files.get(request.path_params["file"])
+        if entry is None or "content" not in entry:
+            return PlainTextResponse("Not Found", 404)
+        kind = mimetypes.guess_type(entry["name"])[0] or "application/octet-stream"
+        headers = {"Content-Security-Policy": "sandbox", "X-Content-Type-Options": "nosniff"}
+        return Response(base64.b64decode(entry["content"]), media_type=kind, headers=headers)
 
     async def control(self, request: Request) -> Response:
         """The interface of tests and demos, see the module's text."""

@@ -11,10 +11,11 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from processing_time.outbox import THREAD_ADDRESS, Outbox, Owed, Payload, Place
+from processing_time.outbox import THREAD_ADDRESS, File, Outbox, Owed, Payload, Place
 from processing_time.settings import Settings
 from processing_time.slack_calls import Refused, Slack, SlackProblem, Stop, Unclear
 
@@ -78,18 +79,18 @@ class _Round:
 
     def run(self) -> int:
         due = self._outbox.due(self._clock())
-        held: set[int | None] = set()
+        held: set[int | str | None] = set()
         problems: dict[str, None] = {}
         delivered = doubts = 0
         for owed in due:
-            if owed.alert_id in held:
+            if owed.alert_id in held or owed.thread_key in held:
                 continue
             try:
                 self._deliver(owed)
                 delivered += 1
             except SlackProblem as problem:
                 problems[problem.sentence] = None
-                held |= {owed.alert_id} - {None}
+                held |= {owed.alert_id, owed.dedupe_key} - {None}
                 doubts += isinstance(problem, Unclear)
                 if isinstance(problem, Stop) or doubts == DOUBTS:
                     break
@@ -99,7 +100,9 @@ class _Round:
         return delivered
 
     def _deliver(self, owed: Owed) -> None:
-        thread = self._outbox.thread(owed.alert_id)
+        thread = (
+            self._outbox.message(owed.thread_key) if owed.thread_key else self._outbox.thread(owed.alert_id)
+        )
         if owed.place.needs_thread and thread is None:
             raise Refused("no_thread", "a reply waits until the first message of its thread is delivered")
         if owed.place is Place.ROOT_ONLY:
@@ -122,7 +125,7 @@ class _Round:
         payload = self._addressed(owed.payload, thread)
         refusals: list[str] = []
         for channel, ts in self._places(owed, thread):
-            shown = _with_remark(payload, refusals) if refusals else payload
+            shown = _with_remark(payload, refusals) if refusals and payload else payload
             try:
                 return self._post_once(owed, channel, ts, shown)
             except Refused as refusal:
@@ -133,6 +136,8 @@ class _Round:
         raise Refused(refusals[-1].rpartition(" ")[2], _mend_channel(refusals))
 
     def _post_once(self, owed: Owed, channel: str, thread_ts: str | None, payload: Payload) -> Where:
+        if owed.file:
+            return self._share(owed, owed.file, channel, thread_ts)
         try:
             return self._call_post(owed, channel, thread_ts, payload)
         except Refused as refusal:
@@ -144,25 +149,53 @@ class _Round:
             return self._call_post(owed, channel, thread_ts, {"text": payload["text"]})
 
     def _call_post(self, owed: Owed, channel: str, thread_ts: str | None, payload: Payload) -> Where:
-        """Post, note what came of it, and after an unclear answer look and post once more."""
+        """Post; channel and ts of the message."""
         reply = (
             {"thread_ts": thread_ts, "reply_broadcast": owed.place is Place.BROADCAST} if thread_ts else {}
         )
         metadata = {"event_type": EVENT_TYPE, "event_payload": {"key": owed.dedupe_key}}
+
+        def post() -> Where:
+            answer = self._slack.call(
+                "chat_postMessage",
+                channel=channel,
+                metadata=metadata,
+                unfurl_links=False,
+                unfurl_media=False,
+                **reply,
+                **payload,
+            )
+            return answer["channel"], answer["ts"]
+
+        return self._attempted(owed, channel, thread_ts, post)
+
+    def _share(self, owed: Owed, file: File, channel: str, thread_ts: str | None) -> Where:
+        """Upload a file unless Slack has it, and share it; channel and id of the file (Slack tells no ts)."""
+        if not file.slack_id:
+            file = replace(file, slack_id=self._slack.upload(file.name, file.content, file.alt))
+            self._outbox.uploaded(owed, str(file.slack_id))
+        owed = replace(owed, file=file)
+        shared = [{"id": file.slack_id, "title": file.title}]
+        reply = {"thread_ts": thread_ts} if thread_ts else {}
+
+        def share() -> Where:
+            try:
+                self._slack.call("files_completeUploadExternal", files=shared, channel_id=channel, **reply)
+            except Refused as refusal:
+                if refusal.code == "file_not_found":  # it lay there too long: the next attempt brings it anew
+                    self._outbox.uploaded(owed, None)
+                raise
+            return channel, str(file.slack_id)
+
+        return self._attempted(owed, channel, thread_ts, share)
+
+    def _attempted(self, owed: Owed, channel: str, thread_ts: str | None, post: Callable[[], Where]) -> Where:
+        """Post, note what came of it, and after an unclear answer look and post once more."""
         for last in (False, True):
             self._pace(channel)
             self._outbox.attempt(owed, channel, self._clock())
             try:
-                answer = self._slack.call(
-                    "chat_postMessage",
-                    channel=channel,
-                    metadata=metadata,
-                    unfurl_links=False,
-                    unfurl_media=False,
-                    **reply,
-                    **payload,
-                )
-                return answer["channel"], answer["ts"]
+                return post()
             except Unclear as unclear:
                 self._outbox.unclear(owed, unclear.sentence)
                 if last:
@@ -249,10 +282,7 @@ class _Round:
                 )
                 return None
             for message in page["messages"]:
-                metadata = message.get("metadata", {})
-                if metadata.get("event_type") == EVENT_TYPE and metadata.get("event_payload") == {
-                    "key": owed.dedupe_key
-                }:
+                if _is_it(message, owed):
                     return str(message["ts"])
             cursor = (page.get("response_metadata") or {}).get("next_cursor", "")
             if not cursor:
@@ -279,6 +309,15 @@ class _Round:
                 self._outbox.unclear(owed, problem.sentence)
                 raise
             return
+
+
+def _is_it(message: Mapping[str, Any], owed: Owed) -> bool:
+    """Whether Slack's message is the one that is owed: by its metadata, or by the file that it shares."""
+    if owed.file:
+        return any(shared["id"] == owed.file.slack_id for shared in message.get("files", ()))
+    metadata = message.get("metadata", {})
+    ours: bool = metadata.get("event_type") == EVENT_TYPE
+    return ours and bool(metadata.get("event_payload") == {"key": owed.dedupe_key})
 
 
 def _with_remark(payload: Payload, refusals: list[str]) -> Mapping[str, Any]:

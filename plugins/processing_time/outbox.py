@@ -48,6 +48,21 @@ class Place(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class File:
+    """Bytes that are uploaded to Slack and shared there.
+
+    :param alt: what a picture shows, in words.
+    :param slack_id: the id that Slack gave them, once they are there.
+    """
+
+    name: str
+    title: str
+    content: bytes
+    alt: str = ""
+    slack_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Notification:
     """A message that is to be owed.
 
@@ -57,6 +72,8 @@ class Notification:
     :param alert: rule and company of the alert that it belongs to.
     :param root: ``text`` and ``blocks`` that the root message of the thread gets with it.
     :param not_before: the earliest time of delivery, aware.
+    :param thread: the ``dedupe_key`` of the message in whose thread it goes, for one that belongs to no alert.
+    :param file: what is shared instead of posting the payload, which then is ``{}``.
     """
 
     kind: str
@@ -67,6 +84,8 @@ class Notification:
     alert: AlertKey | None = None
     root: Payload | None = None
     not_before: datetime | None = None
+    thread: str | None = None
+    file: File | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +108,8 @@ class Owed:
     in_doubt_since: datetime | None
     tried_channel: str | None
     at: tuple[str, str] | None
+    thread_key: str | None = None
+    file: File | None = None
 
 
 class LockLost(StoreError):
@@ -124,8 +145,9 @@ class Outbox:
         def read(cursor: Any) -> list[Owed]:
             rows = fetch(
                 cursor,
-                "SELECT * FROM notifications WHERE delivered_at IS NULL"
-                " AND (not_before IS NULL OR not_before <= %s) ORDER BY id",
+                "SELECT n.*, f.thread_key, f.name, f.title, f.alt, f.content, f.slack_file FROM notifications AS n"
+                " LEFT JOIN notification_files AS f ON f.dedupe_key = n.dedupe_key WHERE n.delivered_at IS NULL"
+                " AND (n.not_before IS NULL OR n.not_before <= %s) ORDER BY n.id",
                 (naive(present),),
             )
             return [_owed(row) for row in rows]
@@ -134,9 +156,15 @@ class Outbox:
 
     def thread(self, alert_id: int | None) -> tuple[str, str] | None:
         """Channel and ts of the root message of an alert's thread, once Slack has it."""
+        return self._where("alerts WHERE id = %s", alert_id)
 
+    def message(self, dedupe_key: str) -> tuple[str, str] | None:
+        """Channel and ts of a message, once Slack has it."""
+        return self._where("notifications WHERE dedupe_key = %s", dedupe_key)
+
+    def _where(self, row: str, key: Any) -> tuple[str, str] | None:
         def read(cursor: Any) -> tuple[str, str] | None:
-            rows = fetch(cursor, "SELECT slack_channel, slack_ts FROM alerts WHERE id = %s", (alert_id,))
+            rows = fetch(cursor, f"SELECT slack_channel, slack_ts FROM {row}", (key,))  # noqa: S608  # ours
             return (rows[0]["slack_channel"], rows[0]["slack_ts"]) if rows and rows[0]["slack_ts"] else None
 
         return self._session.run(read)
@@ -173,6 +201,15 @@ class Outbox:
             )
 
         self._session.run(write)
+
+    def uploaded(self, owed: Owed, slack_file: str | None) -> None:
+        """Slack has the bytes of the message's file under that id, not shared yet; None: it has them no more."""
+        self._session.run(
+            lambda cursor: cursor.execute(
+                "UPDATE notification_files SET slack_file = %s WHERE dedupe_key = %s",
+                (slack_file, owed.dedupe_key),
+            )
+        )
 
     def refused(self, owed: Owed, error: str) -> None:
         """Slack said no: it has not got the message, and nothing is in doubt."""
@@ -236,6 +273,15 @@ def enqueue(
             for n in notifications
         ],
     )
+    cursor.executemany(
+        "INSERT INTO notification_files (dedupe_key, thread_key, name, title, alt, content)"
+        " VALUES (%s, %s, %s, %s, %s, %s) ON DUPLICATE KEY UPDATE dedupe_key = VALUES(dedupe_key)",
+        [
+            (n.dedupe_key, n.thread, *((f.name, f.title, f.alt, f.content) if (f := n.file) else (None,) * 4))
+            for n in notifications
+            if n.thread or n.file
+        ],
+    )
 
 
 def _owed(row: Mapping[str, Any]) -> Owed:
@@ -252,4 +298,8 @@ def _owed(row: Mapping[str, Any]) -> Owed:
         in_doubt_since=aware(row["in_doubt_since"]) if row["in_doubt_since"] else None,
         tried_channel=row["tried_channel"],
         at=(row["slack_channel"], row["slack_ts"]) if row["slack_ts"] else None,
+        thread_key=row["thread_key"],
+        file=File(row["name"], row["title"], row["content"], row["alt"], row["slack_file"])
+        if row["name"]
+        else None,
     )
