@@ -7,7 +7,7 @@ import difflib
 import re
 from datetime import timedelta
 from typing import Annotated, Any
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
@@ -29,10 +29,13 @@ def switch(value: Any) -> Any:
 
 
 def _zone(value: str) -> str:
-    if value not in available_timezones():
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError):
+        # Listing all names takes milliseconds, at each parse of a DAG file: only for the hint.
         close = difflib.get_close_matches(value, available_timezones(), n=1)
         hint = f"did you mean {close[0]}?" if close else "use a name such as Europe/Berlin or UTC"
-        raise ValueError(f"is not a known time zone: {hint}")
+        raise ValueError(f"is not a known time zone: {hint}") from None
     return value
 
 

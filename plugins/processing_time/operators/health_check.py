@@ -12,18 +12,15 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from processing_time.evaluation import believable, evaluate, glob_sightings
 from processing_time.model import ALL_COMPANIES, Collected, Severity, SourceUnavailable, Verdict
 from processing_time.operators import connections, run
-from processing_time.store import Store
-from processing_time.summary import Summary, summarise, table
 from processing_time.timeline import Timeline, previous_tick
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from processing_time.settings import Settings
-
+    from processing_time.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +41,8 @@ class CheckOperator(BaseOperator):
     @cached_property
     def store(self) -> Store:
         """Our own schema; opened, and migrated when needed, at the first use."""
+        from processing_time.store import Store
+
         return Store(connections.mysql_connect(self.store_conn_id))
 
     def timeline(self, as_of: datetime, settings: Settings, source: str) -> Timeline:
@@ -143,6 +142,9 @@ class EvaluateOperator(CheckOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Give ``{"verdicts": […], "summary": {…}}``: the verdicts on all companies, and those that may alert."""
+        from processing_time.evaluation import believable, evaluate, glob_sightings
+        from processing_time.summary import summarise
+
         settings = run.settings()
         as_of = run.as_of(context, settings)
         given = {
@@ -203,6 +205,8 @@ class VerdictOperator(BaseOperator):
 
         :raises AirflowFailException: when a finding is severe enough; muted ones do not count, acknowledged do.
         """
+        from processing_time.summary import Summary, table
+
         settings = run.settings()
         evaluated = context["ti"].xcom_pull(task_ids=self.evaluate_task_id)
         escalated = context["ti"].xcom_pull(task_ids=self.escalate_task_id) or {}
