@@ -36,7 +36,6 @@ function answer(array $arguments): array
     $rest = array_slice($arguments, 3);
     $app = application($application);
     if ($command === 'flags' || $command === 'set-flags') {
-        // No bootstrap: this has to work when the application does not.
         return flags($app, $rest[0] ?? '', $command === 'set-flags');
     }
     $app->make(Illuminate\Contracts\Console\Kernel::class)->bootstrap();
@@ -186,9 +185,12 @@ function flags($app, string $switch, bool $write): array
         }
         replace($file, $edited, $file);
     }
+    $then = array_replace($before, $changed);
     return [
         'before' => $before,
-        'after' => array_replace($before, $changed),
+        'after' => $then,
+        'toggle' => is_on($then[ENABLED]),
+        'listed' => is_on($then[SERVICES]),
         'saved' => $backup ? gmdate('Y-m-d\TH:i:s\Z', (int) filemtime($file . BACKUP)) : null,
         'config_cached' => $app->configurationIsCached(),
     ];

@@ -51,12 +51,16 @@ class FlagFile:
 
     :param before: raw values by key as the application's own parser reads them; a missing key is None.
     :param after: what they are once it is switched.
+    :param toggle: whether the master toggle is on then, as Laravel reads such a value.
+    :param listed: whether services are whitelisted then.
     :param saved: the time of the backup that ``enable`` goes back to, UTC in ISO 8601, else None.
     :param config_cached: the application reads a cached configuration, so ``.env`` alone changes nothing.
     """
 
     before: Mapping[str, str | None]
     after: Mapping[str, str | None]
+    toggle: bool
+    listed: bool
     saved: str | None
     config_cached: bool
 

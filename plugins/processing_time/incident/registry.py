@@ -44,6 +44,30 @@ REGISTRY: Mapping[str, Entry] = {
         "removes the cached availability, of all or of one company or service; it is fetched anew from Cal.com",
         frozenset({"company_id", "service_id"}),
     ),
+    "retry_failed_syncs": Entry(
+        "sync_jobs:RetryFailedSyncs",
+        "hands the failed jobs of the Cal.com sync back to the queue, and no other job",
+    ),
+    "create_missing_phases": Entry(
+        "missing_phases:CreateMissingPhases",
+        "has the application make the phases of the appointments given, or of all orphaned ones of yesterday and today",
+        frozenset({"company_id", "service_id", "appointment_ids"}),
+        FEATURE,
+    ),
+    "clear_application_cache": Entry(
+        "application_cache:ClearApplicationCache",
+        "empties the whole cache store of the application (php artisan cache:clear)",
+    ),
+    "disable_feature": Entry(
+        "feature:DisableFeature",
+        "switches processing time off for everybody, in the .env of the application; level 3",
+        lock=FEATURE,
+    ),
+    "enable_feature": Entry(
+        "feature:EnableFeature",
+        "switches it on again, as it was before it was disabled",
+        lock=FEATURE,
+    ),
 }
 
 

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: MIT
+"""``retry_failed_syncs``: hands the failed jobs of the Cal.com sync back to the queue, and no other job."""
+
+from __future__ import annotations
+
+from processing_time.incident.action import Hands, Outcome, Plan, Request, Result
+from processing_time.incident.artisan import LISTED
+
+CHECK_CALCOM = "If Cal.com still does not answer they fail again: diagnose shows how it is."
+
+
+class RetryFailedSyncs:
+    """``queue:retry`` with the ids of the failed jobs of the sync class, as many as one action may touch."""
+
+    def plan(self, request: Request, hands: Hands) -> Plan:
+        """List them. Of a job its class and id are read, nothing of what it holds."""
+        failed = hands.artisan().failed_sync_jobs()
+        most = hands.settings.incident.max_appointments
+        jobs, left = failed[:most], len(failed) - most
+        lines = [f"Hand {_jobs(len(jobs))} of SyncAppointmentToCalcomJob back to the queue. {CHECK_CALCOM}"]
+        if left > 0:
+            more = f"at least {left}" if len(failed) == LISTED else str(left)
+            lines.append(
+                f"The newest ones; {more} older ones wait for another run (incident.max_appointments)."
+            )
+        return Plan(
+            lines=tuple(lines)
+            if jobs
+            else ("There is no failed job of SyncAppointmentToCalcomJob to retry.",),
+            counts={"jobs": len(jobs)},
+            empty=not jobs,
+            detail={"jobs": list(jobs)},
+        )
+
+    def act(self, request: Request, hands: Hands, plan: Plan) -> Result:
+        """Retry those of them that are still among the failed ones."""
+        artisan = hands.artisan()
+        failed = set(artisan.failed_sync_jobs())
+        jobs = [job for job in plan.detail["jobs"] if job in failed]
+        if not jobs:
+            return Result(
+                Outcome.NOTHING_TO_DO, ("None of the approved jobs is among the failed ones any more.",)
+            )
+        runs = artisan.retry(jobs)
+        again = set(artisan.failed_sync_jobs())
+        still = [job for job in jobs if job in again]
+        lines = [f"{_jobs(len(jobs) - len(still))} handed back to the queue. {CHECK_CALCOM}"]
+        if still:
+            lines.append(f"{_jobs(len(still))} could not be handed back, or failed again at once.")
+        detail = {"retried": jobs, "still_failed": still, "runs": [ran.to_json() for ran in runs]}
+        return Result(Outcome.PARTLY if still else Outcome.DONE, tuple(lines), detail)
+
+
+def _jobs(count: int) -> str:
+    return f"{count} failed {'job' if count == 1 else 'jobs'}"
