@@ -7,13 +7,20 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from paramiko import SSHClient
     from redis import Redis
     from slack_sdk import WebClient
 
+    from processing_time.incident.artisan import Artisan
+    from processing_time.incident.calcom import Calcom
+
 MYSQL = "processing_time_mysql"
+MYSQL_WRITE = "processing_time_mysql_write"
 REDIS = "processing_time_redis"
 STORE = "processing_time_store"
 SLACK = "processing_time_slack"
+CALCOM = "processing_time_calcom"
+LARAVEL = "processing_time_laravel"
 
 REDIS_TIMEOUT = 10.0
 """Seconds that a Redis command or connection attempt may take; redis-py would wait for ever."""
@@ -43,3 +50,50 @@ def slack_client(conn_id: str) -> WebClient:
 
     client: WebClient = SlackHook(slack_conn_id=conn_id, retry_handlers=[]).client
     return client
+
+
+def calcom(conn_id: str) -> Calcom:
+    """Cal.com's API: an http connection with its address and, as the password, an API key."""
+    from airflow.sdk import BaseHook
+
+    from processing_time.incident.calcom import Calcom
+
+    connection = BaseHook.get_connection(conn_id)
+    host = connection.host or "api.cal.com"
+    address = host if "://" in host else f"{connection.schema or 'https'}://{host}"
+    return Calcom(f"{address}:{connection.port}" if connection.port else address, connection.password or "")
+
+
+def laravel(conn_id: str) -> Artisan:
+    """Where ``php artisan`` runs: an ssh connection, or a generic one for this machine. Its extra names the application.
+
+    :raises Refused: when the connection does not exist or cannot be used; nothing is connected to here.
+    """
+    from airflow.sdk import BaseHook
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    from processing_time.incident import artisan_local, artisan_ssh
+    from processing_time.incident.action import Refused
+    from processing_time.incident.artisan import PhpArtisan
+    from processing_time.incident.artisan_location import Location
+
+    try:
+        connection = BaseHook.get_connection(conn_id)
+    except AirflowNotFoundException:
+        raise Refused(
+            f"there is no connection {conn_id}, which says where php artisan runs: set it up as docs/install.md says"
+        ) from None
+    location = Location.from_extra(connection.extra_dejson)
+    if connection.conn_type == "ssh":
+        from airflow.providers.ssh.hooks.ssh import SSHHook
+
+        def connect() -> SSHClient:
+            # The host key is checked unless the connection says otherwise; one attempt: a person is waiting.
+            return SSHHook(conn_id, conn_retry_attempts=1).get_conn()
+
+        return PhpArtisan(artisan_ssh.runner(connect, location.timeout), location)
+    if connection.conn_type == "generic":
+        return PhpArtisan(artisan_local.runner(location.timeout), location)
+    raise Refused(
+        f"the connection {conn_id} is of type {connection.conn_type}: make it ssh, or generic for this machine"
+    )
