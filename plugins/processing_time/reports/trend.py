@@ -14,10 +14,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import lru_cache
 from itertools import combinations
 from statistics import median
+
+from processing_time.reports.monthly_period import number_of
+from processing_time.store_reports import History, Trend
 
 MONTHS = 12
 """How many months are looked at, the newest included."""
@@ -27,46 +29,39 @@ LEVEL = 0.05
 """A trend that comes about by chance less often than this is called one."""
 
 
-class Direction(StrEnum):
-    """Which way a metric goes; whether that is good, its settings say."""
-
-    UP = "up"
-    DOWN = "down"
-    FLAT = "flat"
-    TOO_FEW = "too_few"
-
-
 @dataclass(frozen=True, slots=True)
-class Trend:
-    """Where a metric goes.
+class Course:
+    """How a metric has gone.
 
     :param slope: in the metric's unit, by month; None with fewer than two months.
-    :param p_value: how likely chance alone gives such an order of the months, in either direction.
+    :param p_value: how likely chance alone puts the months into such an order, in either direction.
     :param months: how many months have a value.
     """
 
-    direction: Direction
+    trend: Trend
     slope: float | None
     p_value: float
     months: int
 
 
-def trend(series: Sequence[tuple[int, float]]) -> Trend:
-    """The trend of at most :data:`MONTHS` months.
-
-    :param series: number of the month and its value, in the order of time; months without a value are left out.
-    """
+def course(history: History) -> Course:
+    """How a metric has gone in a history of at most :data:`MONTHS` months; those without a value are left out."""
+    series = [(number_of(row.period_start), row.value) for row in history if row.value is not None]
     values = [value for _, value in series]
     slopes = [(b - a) / (n - m) for (m, a), (n, b) in combinations(series, 2)]
-    slope = median(slopes) if slopes else None
     chance = p_value(values)
     if len(values) < LEAST:
-        direction = Direction.TOO_FEW
+        trend = Trend.TOO_FEW
     elif chance >= LEVEL:
-        direction = Direction.FLAT
+        trend = Trend.FLAT
     else:
-        direction = Direction.UP if score(values) > 0 else Direction.DOWN
-    return Trend(direction, slope, chance, len(values))
+        trend = Trend.UP if score(values) > 0 else Trend.DOWN
+    return Course(trend, median(slopes) if slopes else None, chance, len(values))
+
+
+def trend(history: History) -> Trend:
+    """Where a metric goes: ``up`` and ``down`` only when that differs from chance."""
+    return course(history).trend
 
 
 def score(values: Sequence[float]) -> int:
