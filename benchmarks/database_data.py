@@ -8,7 +8,7 @@ largest schema, and InnoDB's own default for everything else that matters to a r
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,7 +22,7 @@ SCHEMA = Path(__file__).parents[1] / "demo" / "schema" / "deployed.sql"
 FILL = Path(__file__).parent / "data" / "fill.sql"
 AS_OF = datetime(2026, 3, 6, 19, tzinfo=UTC)
 """Eight in the evening in Berlin: the longest windows of a day."""
-READER, PASSWORD = "benchmark_reader", "reads-only/51ac"  # noqa: S105 - of a server that lives in the directory of the benchmark
+READER, PASSWORD = "benchmark_reader", "reads-only/51ac"
 WHOLE = ("companies", "staff", "customers", "services", "appointments", "appointment_phases")
 
 
@@ -38,10 +38,10 @@ class Table:
     def watermarks(self) -> list[Watermark]:
         """What the last check of each of the last evenings kept."""
         evenings = [AS_OF - timedelta(days=days) for days in range(1, 11)]
-        return [Watermark(at, self._appointments(at), 0) for at in evenings]
+        return [Watermark(at, self.highest(at), 0) for at in evenings]
 
-    def _appointments(self, at: datetime) -> int:
-        """The highest id that was there before an instant."""
+    def highest(self, at: datetime) -> int:
+        """The highest id of the appointments that were created before an instant."""
         return self.appointments - round((AS_OF - at).total_seconds()) * self.a_day // 86_400
 
 
@@ -66,7 +66,12 @@ class Server(MariaDB):
         import MySQLdb
 
         return MySQLdb.connect(
-            host="127.0.0.1", port=self.port, user=READER, password=PASSWORD, database=schema, charset="utf8mb4"
+            host="127.0.0.1",
+            port=self.port,
+            user=READER,
+            password=PASSWORD,
+            database=schema,
+            charset="utf8mb4",
         )
 
     def _options(self, data: Path) -> list[str]:
@@ -78,6 +83,37 @@ class Server(MariaDB):
             "--innodb-buffer-pool-load-at-startup=OFF",
             "--default-time-zone=+00:00",
         ]
+
+
+class Counting:
+    """A DB-API connection that knows in the end how many rows the server read for it.
+
+    :param before: called before each statement.
+    """
+
+    def __init__(self, connection: Any, before: Callable[[], None] = lambda: None) -> None:
+        self.rows_read = 0
+        self._connection, self._before = connection, before
+
+    def cursor(self) -> Any:
+        """A cursor of the connection."""
+        self._before()
+        return self._connection.cursor()
+
+    def rollback(self) -> None:
+        """End the transaction."""
+        self._connection.rollback()
+
+    def close(self) -> None:
+        """Take the count, and close the connection."""
+        with self._connection.cursor() as cursor:
+            cursor.execute("SHOW SESSION STATUS LIKE 'Handler_read%'")
+            # The deleted, retry and sorted ones are counted in others already.
+            kinds = ("key", "next", "prev", "rnd", "rnd_next", "first", "last")
+            self.rows_read = sum(
+                int(n) for name, n in cursor.fetchall() if name.lower().removeprefix("handler_read_") in kinds
+            )
+        self._connection.close()
 
 
 def fill(server: Server, table: Table, bench: Bench) -> None:

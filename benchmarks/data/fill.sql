@@ -96,5 +96,6 @@ SELECT STRAIGHT_JOIN
 FROM appointments AS a FORCE INDEX (PRIMARY)
 INNER JOIN seq_1_to_3 AS p
 WHERE
-    (a.service_id <= 100 AND a.id * 1181783497 MOD @prime MOD 100 <> 0)
-    OR (a.service_id BETWEEN 101 AND 110 AND a.id MOD 100 = 0);
+    (a.service_id <= 100 AND (@appointments - a.id) * 1181783497 MOD @prime MOD 100 <> 0)
+    -- Left over from when these services had processing time.
+    OR (a.service_id BETWEEN 101 AND 110 AND (@appointments - a.id) MOD 100 = 0 AND a.created_at < @as_of - INTERVAL 2 DAY);
