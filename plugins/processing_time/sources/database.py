@@ -139,7 +139,8 @@ class _Check:
             return distribution.samples(key, window, self._scope.services, list(counts), phases, detail)
         if key == "overlapping_bookings":
             there = self._scope.shape.columns["appointments"]
-            return overlaps.samples(key, window, self._scope.services, ask, there, detail)
+            found = overlaps.find(key, self._scope.services, ask, there)
+            return overlaps.samples(key, window, found, detail)
         if metric.budget is not None:
             starts = error_budget.starts(metric.budget, self._timeline)
             counted = self._snapshot.table(*self._statement(query, window, nested, starts))

@@ -11,6 +11,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from heapq import nlargest
 from itertools import chain, pairwise
@@ -41,18 +42,23 @@ EVERY = 2**63 - 1
 """Above every id."""
 
 
-def samples(
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Appointments with a processing phase, and the bookings that start in one of those: ids by company, 0 for all."""
+
+    outer: Mapping[int, set[int]]
+    inner: Mapping[int, set[int]]
+
+
+def find(
     key: str,
-    window: Window,
     services: Mapping[int | str, Service],
     ask: Ask,
     columns: Container[str],
-    detail: Mapping[str, Any],
-) -> list[Sample]:
+) -> Found:
     """The distinct bookings, for all companies and for each that has appointments with a processing phase.
 
     :param columns: those that the table of appointments has.
-    :param detail: what every sample's detail holds besides.
     """
     outer: dict[int, set[int]] = defaultdict(set)
     phases = _Phases()
@@ -69,17 +75,26 @@ def samples(
         for company_id in companies:
             if company_id is not None:
                 inner[int(company_id)].add(id_)
+    return Found(outer, inner)
+
+
+def samples(key: str, window: Window, found: Found, detail: Mapping[str, Any]) -> list[Sample]:
+    """How many those are, for all companies and for each that has appointments with a processing phase.
+
+    :param detail: what every sample's detail holds besides.
+    """
+    counts = {c: len(found.inner.get(c, ())) for c in sorted({ALL_COMPANIES, *found.outer})}
     return [
         Sample(
             key,
             window,
             company_id,
-            value=len(inner[company_id]),
-            numerator=len(inner[company_id]),
-            denominator=len(outer[company_id]),
+            value=count,
+            numerator=count,
+            denominator=len(found.outer.get(company_id, ())),
             detail=detail,
         )
-        for company_id in sorted({ALL_COMPANIES, *outer})
+        for company_id, count in counts.items()
     ]
 
 
