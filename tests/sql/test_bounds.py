@@ -7,17 +7,22 @@ import contextlib
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import MySQLdb
 import pytest
 
+from processing_time import settings as settings_module
+from processing_time.settings import Settings
+from processing_time.sources import snapshot
 from processing_time.sources.boundaries import BY_SCAN, BY_WATERMARK, Watermark
 from tests.sql.application import SCHEMA, Application, berlin
-from tests.sql.conftest import Build, by_key, check
+from tests.sql.conftest import Build, by_key, check, settings_for
 from tests.sql.recording import Recording
 
 AS_OF = berlin("2026-07-15 14:00")
 A_DAY = 400
 SMALL, LARGE = 20, 100
 """Days of data."""
+MYSQL = settings_module.load().enabled("mysql")
 
 
 def last_evening(days_before: int) -> datetime:
@@ -59,9 +64,11 @@ def fill(app: Application, days: int) -> None:
     )
 
 
-def read_by(app: Application, marks: list[Watermark]) -> tuple[Recording, dict[str, Any]]:
+def read_by(
+    app: Application, marks: list[Watermark], settings: Settings | None = None
+) -> tuple[Recording, dict[str, Any]]:
     recording = Recording(app.connect())
-    collected = check(app, AS_OF, watermarks=marks, connect=lambda: recording)
+    collected = check(app, AS_OF, watermarks=marks, settings=settings, connect=lambda: recording)
     assert not [s for s in collected.samples if s.loss]
     return recording, {f"{k} {c}": (s.numerator, s.denominator) for (k, c), s in by_key(collected).items()}
 
@@ -71,16 +78,67 @@ def marks_of(app: Application) -> list[Watermark]:
 
 
 def test_rows_read_do_not_grow_with_the_tables(build: Build) -> None:
-    read, figures = {}, {}
+    """Each metric alone, those of an error budget too, and all of them."""
+    read: dict[int, dict[str, int]] = {}
+    figures = {}
     for days in (SMALL, LARGE):
         app = build("deployed")
         fill(app, days)
-        recording, figures[days] = read_by(app, marks_of(app))
-        read[days] = recording.rows_read
+        marks = marks_of(app)
+        recording, figures[days] = read_by(app, marks)
+        read[days] = {"all": recording.rows_read}
+        for key in MYSQL:
+            recording, _ = read_by(app, marks, alone(app, key))
+            read[days][key] = recording.rows_read
     assert figures[SMALL] == figures[LARGE]
     assert read[LARGE] == pytest.approx(read[SMALL], rel=0.1)
     # Eight days of appointments are walked a few times over, their phases too; the tables are five times as long.
-    assert read[LARGE] < 20 * 8 * A_DAY
+    assert read[LARGE]["all"] < 20 * 8 * A_DAY
+    assert all(rows > A_DAY / 2 for rows in read[LARGE].values())
+
+
+def alone(app: Application, key: str) -> Settings:
+    """The settings with one of the shipped metrics enabled."""
+    whole = settings_for(app, {name: {} for name in MYSQL})
+    metrics = {name: m.model_copy(update={"enabled": name == key}) for name, m in whole.metrics.items()}
+    return whole.model_copy(update={"metrics": metrics})
+
+
+@pytest.mark.parametrize("level", [None, "SERIALIZABLE"])
+def test_a_check_locks_no_row(app: Application, level: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between any two of its statements others can lock every row; in another isolation level they could not."""
+    fill(app, 1)
+    other = Locker(app)
+    if level:
+        monkeypatch.setattr(
+            snapshot,
+            "session_statements",
+            lambda *_: [f"SET SESSION TRANSACTION ISOLATION LEVEL {level}", "START TRANSACTION"],
+        )
+    recording = Recording(app.connect(), before=lambda _: other.lock_everything())
+    check(app, AS_OF, connect=lambda: recording)
+    assert len(recording.statements) > 10
+    assert bool(other.refused) == bool(level)
+
+
+class Locker:
+    """Another client of the application's database."""
+
+    def __init__(self, app: Application) -> None:
+        self.refused = 0
+        self._app = app
+
+    def lock_everything(self) -> None:
+        """Lock all rows and let go again, without waiting for anybody."""
+        try:
+            self._app.run(
+                *(
+                    f"SELECT COUNT(*) FROM {table} FOR UPDATE NOWAIT"
+                    for table in ("appointments", "appointment_phases", "services")
+                )
+            )
+        except MySQLdb.OperationalError:
+            self.refused += 1
 
 
 @pytest.mark.parametrize("days", [SMALL, LARGE])
