@@ -13,7 +13,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 
 from processing_time.model import ALL_COMPANIES, Window
 from processing_time.settings import Metric, Settings
@@ -123,8 +123,3 @@ def _row(
     else:
         value = numerator / total * (100 if rule.kind == "rate" else 1) if total else None
     return Rolled(month, metric, company_id, value, numerator, denominator, samples=len(counted))
-
-
-def readings_end(window: Window) -> tuple[datetime, datetime]:
-    """The ``as_of`` of a month's readings: after its first midnight, up to its last."""
-    return window.start, window.end
