@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What the incident actions keep in our own schema: the phases that a rollback took out, and mutes.
 
-Nothing here is ever deleted: a copy that was put back, or that a newer one replaces, stays as history, and so does a
+Nothing here is ever deleted: a copy that was put back or was not needed stays as history, and so does a
 mute that has ended.
 """
 
@@ -32,8 +32,8 @@ class CopyState(StrEnum):
     REMOVED = "removed"
     """Its phases are here only."""
     RESTORED = "restored"
-    REPLACED = "replaced"
-    """The application had made other phases meanwhile, and those were saved anew."""
+    OBSOLETE = "obsolete"
+    """The application still has these phases, or others by now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ class SavedPhases:
                 if known and known[0]["checksum"] == copy.checksum:
                     continue
                 if known:
-                    _mark(cursor, [known[0]["id"]], CopyState.REPLACED)
+                    _mark(cursor, [known[0]["id"]], CopyState.OBSOLETE)
                 _insert(cursor, copy, overlapping.get(copy.appointment_id, frozenset()), at)
 
         self._session.run(write)

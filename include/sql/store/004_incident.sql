@@ -3,7 +3,7 @@
 CREATE TABLE IF NOT EXISTS saved_appointments (
     id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
     appointment_id BIGINT UNSIGNED NOT NULL,
-    state VARCHAR(20) NOT NULL COMMENT 'saved, removed, restored or replaced (by a newer copy)',
+    state VARCHAR(20) NOT NULL COMMENT 'saved, removed, restored, or obsolete: the application has phases',
     appointment JSON NOT NULL COMMENT 'the columns that decide whether its phases still fit',
     overlapping JSON NOT NULL COMMENT 'ids of the bookings that needed the same person at the same time already then',
     phases INT UNSIGNED NOT NULL,

@@ -68,6 +68,23 @@ REGISTRY: Mapping[str, Entry] = {
         "switches it on again, as it was before it was disabled",
         lock=FEATURE,
     ),
+    ROLLBACK: Entry(
+        "rollback:Rollback",
+        "switches it off and turns the appointments that lie ahead back into regular ones; level 4",
+        frozenset({"company_id", "service_id", "appointment_ids"}),
+        FEATURE,
+    ),
+    "relaunch": Entry(
+        "relaunch:Relaunch",
+        "puts the phases that a rollback took out back where they still fit, and switches it on",
+        frozenset({"appointment_ids"}),
+        FEATURE,
+    ),
+    "mute": Entry(
+        "mute:MuteRule",
+        "silences a rule, of all companies or of one, for at most 7 days; what is muted is measured all the same",
+        frozenset({"rule", "company_id", "until", "reason"}),
+    ),
 }
 
 

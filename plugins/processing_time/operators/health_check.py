@@ -147,6 +147,7 @@ class EvaluateOperator(CheckOperator):
 
         settings = run.settings()
         as_of = run.as_of(context, settings)
+        settings = run.with_mutes(settings, self.store, as_of)
         given = {
             source: context["ti"].xcom_pull(task_ids=task_id)
             for source, task_id in self.collect_task_ids.items()

@@ -14,6 +14,8 @@ from processing_time.timeline import AsOfError, parse_as_of, whole_seconds
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from processing_time.store import Store
+
 
 class RefusedParam(AirflowFailException):
     """What a person typed into the form cannot be used. That is for them to read, not for Slack."""
@@ -33,6 +35,14 @@ def settings() -> Settings:
         return load()
     except SettingsError as error:
         raise AirflowFailException(str(error)) from None
+
+
+def with_mutes(settings: Settings, store: Store, as_of: datetime) -> Settings:
+    """The settings with the mutes that somebody set without a deployment, as they hold at an instant.
+
+    :raises StoreError: when the store cannot be used.
+    """
+    return settings.model_copy(update={"mutes": (*settings.mutes, *store.mutes.at(as_of))})
 
 
 def as_of(context: Context, settings: Settings) -> datetime:

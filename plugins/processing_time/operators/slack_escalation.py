@@ -92,6 +92,7 @@ class SlackEscalationOperator(BaseOperator):
             return self._show(settings, check)
         try:
             with self.store as store:
+                settings = run.with_mutes(settings, store, check.as_of)
                 return escalate(store, self.slack, settings, check, recheck=self._recheck(settings)).to_json()
         except (DeliveryError, StoreError) as error:
             raise AirflowException(str(error)) from None
@@ -118,6 +119,7 @@ class SlackEscalationOperator(BaseOperator):
         from processing_time.alerting import describe, preview
 
         with self.store as store:
+            settings = run.with_mutes(settings, store, check.as_of)
             decisions, messages = preview(store, settings, check, recheck=self._recheck(settings))
         for decision in decisions:
             self.log.info("Dry run, would %s", describe(decision))

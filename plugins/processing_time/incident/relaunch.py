@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: MIT
+"""``relaunch``: puts the phases that a rollback took out back where they still fit, and switches the feature on.
+
+In that order. While the feature is off the application makes no phases, so nobody else makes those that are about to be
+put back; with it on, an appointment that somebody moves gets new ones and would have both. A relaunch that is cut off
+leaves the feature off, and another one goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from itertools import groupby
+
+from processing_time.incident.action import Hands, Outcome, Plan, Refused, Request, Result
+from processing_time.incident.bookings import calendar
+from processing_time.incident.conflicts import Booking, Span, collisions, partners
+from processing_time.incident.registry import load
+from processing_time.incident.rollback import MOST, batches, numbers, whole_numbers
+from processing_time.incident.saved_phases import BrokenOff, NotAsItWas, PhaseTable, opened
+from processing_time.store_incident import Copy, CopyState, Saved
+
+COLLIDES = "collides with a newer booking"
+
+
+@dataclass(slots=True)
+class _Progress:
+    """What has become of the approved appointments; ``left`` are those that stay regular, and why."""
+
+    done: list[int] = field(default_factory=list)
+    phases: int = 0
+    left: dict[int, str] = field(default_factory=dict)
+
+
+class Relaunch:
+    """The way back from :class:`~processing_time.incident.rollback.Rollback`.
+
+    :param clock: the present time; UTC.
+    """
+
+    def __init__(self, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._clock = clock
+
+    def plan(self, request: Request, hands: Hands) -> Plan:
+        """Say which saved phases still fit, and what does not."""
+        try:
+            switch = load("enable_feature").plan(request, hands)
+        except Refused as refused:
+            switch = Plan((f"The feature has to be switched on by hand afterwards: {refused}",), empty=True)
+        saved = _saved(request, hands)
+        with opened(hands.application, hands.settings.schedule.statement_timeout) as table:
+            misfits = _misfits(saved, table, hands)
+        fitting = {str(id_): s.copy.checksum for id_, s in saved.items() if id_ not in misfits}
+        phases = sum(len(saved[int(id_)].copy.phases) for id_ in fitting)
+        lines = [
+            f"Put {phases} saved phases of {len(fitting)} appointments back, as they were.",
+            *_misfit_lines(misfits),
+            *switch.lines,
+        ]
+        return Plan(
+            lines=tuple(lines),
+            counts={"appointments": len(fitting), "phases": phases, "misfits": len(misfits)},
+            empty=not fitting and switch.empty,
+            detail={
+                "appointments": fitting,
+                "switch": None if switch.empty else dict(switch.detail),
+            },
+        )
+
+    def act(self, request: Request, hands: Hands, plan: Plan) -> Result:
+        """Put the approved ones back, then switch on."""
+        approved = plan.detail["appointments"]
+        progress, stopped = _Progress(), ""
+        try:
+            with opened(hands.write, hands.settings.schedule.statement_timeout) as table:
+                self._restore([int(id_) for id_ in approved], approved, table, hands, progress)
+        except (BrokenOff, NotAsItWas) as problem:
+            stopped = str(problem)
+        lines = [
+            f"The {progress.phases} phases of {len(progress.done)} appointments are back, as they were.",
+            *_misfit_lines(progress.left),
+        ]
+        detail = {
+            "appointments": len(progress.done),
+            "phases": progress.phases,
+            "left": {str(id_): why for id_, why in progress.left.items()},
+        }
+        if stopped:
+            lines.append(f"Then {stopped}. The feature was not switched on.")
+            return Result(Outcome.PARTLY if progress.done else Outcome.FAILED, tuple(lines), detail)
+        outcome = Outcome.PARTLY if progress.left else Outcome.DONE
+        if plan.detail["switch"] is not None:
+            on = load("enable_feature").act(request, hands, Plan((), detail=plan.detail["switch"]))
+            lines += on.lines
+            detail["switch"] = dict(on.detail)
+            outcome = outcome if on.outcome is Outcome.DONE else Outcome.PARTLY
+        return Result(outcome, tuple(lines), detail)
+
+    def _restore(
+        self,
+        ids: Sequence[int],
+        approved: Mapping[str, str],
+        table: PhaseTable,
+        hands: Hands,
+        progress: _Progress,
+    ) -> None:
+        kept = hands.store.saved_phases
+        saved = {id_: s for some in batches(ids) for id_, s in kept.read(some).items()}
+        # Put back and marked by a process that was ended, or by another run.
+        progress.left |= {id_: "was put back already" for id_ in ids if id_ not in saved}
+        other = {id_ for id_, s in saved.items() if s.copy.checksum != approved[str(id_)]}
+        progress.left |= dict.fromkeys(other, "was saved anew since this was approved")
+        wanted = {id_: s for id_, s in saved.items() if id_ not in other}
+        progress.left |= (misfits := _misfits(wanted, table, hands))
+        for some in batches([id_ for id_ in wanted if id_ not in misfits]):
+            reasons = table.restore([wanted[id_].copy for id_ in some])
+            back = [wanted[id_] for id_, why in reasons.items() if not why]
+            kept.mark([s.id for s in back], CopyState.RESTORED, self._clock())
+            progress.done += [s.copy.appointment_id for s in back]
+            progress.phases += sum(len(s.copy.phases) for s in back)
+            progress.left |= {id_: why for id_, why in reasons.items() if why}
+
+
+def _saved(request: Request, hands: Hands) -> dict[int, Saved]:
+    """The copies in force, of the appointments that were named or of all."""
+    kept, named = hands.store.saved_phases, set(whole_numbers(request.appointment_ids))
+    ids = [id_ for id_ in kept.in_force() if not named or id_ in named]
+    return {id_: s for some in batches(ids[:MOST]) for id_, s in kept.read(some).items()}
+
+
+def _misfits(saved: Mapping[int, Saved], table: PhaseTable, hands: Hands) -> dict[int, str]:
+    """By appointment why its phases do not fit any more."""
+    reasons: dict[int, str] = {}
+    for some in batches(list(saved)):
+        reasons |= table.misfits([saved[id_].copy for id_ in some])
+    misfits = {id_: why for id_, why in reasons.items() if why}
+    return misfits | _colliding({id_: s for id_, s in saved.items() if id_ not in misfits}, hands)
+
+
+def _colliding(saved: Mapping[int, Saved], hands: Hands) -> dict[int, str]:
+    """Those whose staff is needed by another booking meanwhile; what collided when it was saved does not count."""
+    if not saved:
+        return {}
+    first = min(_instant(s.copy.appointment.get("starts_at")) for s in saved.values())
+    with calendar(hands) as now:
+        bookings = now.bookings(first)
+    found: dict[int, str] = {}
+    while True:
+        # One that stays regular keeps its staff busy all the time, and may collide with another because of that.
+        split = {
+            id_: replace(bookings[id_], busy=_needed(s.copy, bookings[id_]))
+            for id_, s in saved.items()
+            if id_ in bookings and id_ not in found
+        }
+        others = partners(collisions((bookings | split).values()))
+        more = {id_: others[id_] - saved[id_].overlapping for id_ in split if id_ in others}
+        if not any(more.values()):
+            return found
+        found |= {id_: f"{COLLIDES} ({numbers(sorted(new))})" for id_, new in more.items() if new}
+
+
+def _needed(copy: Copy, booking: Booking) -> tuple[Span, ...]:
+    """When the saved phases need their member of staff, in the seconds that the booking is told in."""
+    start = _instant(copy.appointment.get("starts_at"))
+
+    def seconds(text: str | None) -> int:
+        return booking.whole[0] + int((_instant(text) - start).total_seconds())
+
+    return tuple(
+        (seconds(phase.get("start_time")), seconds(phase.get("end_time")))
+        for phase in copy.phases
+        if phase.get("staff_required") != "0"
+    )
+
+
+def _instant(text: str | None) -> datetime:
+    """A time of the saved phases; one that is not there or not real keeps nobody busy."""
+    try:
+        return datetime.fromisoformat(text or "").replace(tzinfo=UTC)
+    except ValueError:
+        return datetime(1970, 1, 2, tzinfo=UTC)
+
+
+def _misfit_lines(misfits: Mapping[int, str]) -> list[str]:
+    """A line a reason; the newer bookings that each collides with are in the detail."""
+    by_reason = sorted((why.partition(" (")[0], id_) for id_, why in misfits.items())
+    lines = []
+    for reason, group in groupby(by_reason, key=lambda item: item[0]):
+        ids = [id_ for _, id_ in group]
+        lines.append(f"Stays a regular appointment because it {reason}: {numbers(ids)}.")
+    return lines
