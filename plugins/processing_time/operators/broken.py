@@ -53,6 +53,25 @@ def tell_of_late_check(context: Context) -> None:
         )
 
 
+def tell_of_broken_incident(context: Context) -> None:
+    """Say that an incident run could not be completed (``on_failure_callback`` of its last task).
+
+    That task fails on purpose when what was asked for was refused or failed; it has said so itself then.
+    """
+    from airflow.sdk.exceptions import AirflowFailException
+
+    from processing_time.messages.blocks import escape
+
+    instance, error = context["ti"], context.get("exception")
+    if isinstance(error, AirflowFailException):
+        return
+    kind = type(error).__name__ if error else "unknown error"
+    _tell(
+        f":warning: The incident run {escape(instance.run_id)} could not be completed: task"
+        f" {escape(instance.task_id)} failed ({escape(kind)}). What it did is in the logs of its other tasks."
+    )
+
+
 def _tell(text: str) -> None:
     from airflow.sdk.exceptions import AirflowException
     from slack_sdk.errors import SlackClientError

@@ -1,0 +1,386 @@
+# SPDX-License-Identifier: MIT
+"""The tasks of the incident DAG: plan, ask for approval, act, and say what became of it."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+
+from processing_time.incident.action import Hands, Outcome, Plan, Refused, Request, Result
+from processing_time.incident.audit import Answer, approved_by, conclude
+from processing_time.incident.registry import DIAGNOSE, REGISTRY, ROLLBACK, load, lock_of
+from processing_time.operators import connections, run
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from processing_time.messages.document import Message
+    from processing_time.outbox import AlertKey, Notification
+    from processing_time.settings import Settings
+    from processing_time.store import Store
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+PREPARE, APPROVE, SECOND, ACT = "prepare", "approve", "second_approval", "act"
+REFUSAL = "refusal"
+"""The XCom in which a task that cannot go on says why."""
+
+
+class NotDone(AirflowFailException):
+    """What was asked for was refused or failed; the thread and the audit say why."""
+
+
+class PrepareOperator(BaseOperator):
+    """Check what was asked for, write the audit row, and plan; nothing is changed."""
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Give ``{"request": …, "plan": …}``.
+
+        :raises RefusedParam: with the sentence for whoever filled in the form.
+        """
+        settings = run.settings()
+        with _store() as store:
+            _begin(store, context)
+            try:
+                request = _request(context, settings, store)
+                plan = load(request.action).plan(request, _hands(settings, store))
+            except Refused as refusal:
+                raise _refused(context, refusal) from None
+        self.log.info("%s", _plan_text(request, plan))
+        return {"request": request.to_json(), "plan": plan.to_json()}
+
+
+class ApproveOperator(ApprovalOperator):
+    """Ask a person; only yes lets the action go on, and silence is no.
+
+    Skipped where the plan needs nobody. An answer that does not count leaves the question open.
+
+    :param second: ask for a second person, where two have to approve.
+    """
+
+    def __init__(self, *, second: bool = False, **kwargs: Any) -> None:
+        super().__init__(subject="Approve?", defaults=[self.REJECT], **kwargs)
+        self.second = second
+
+    def execute(self, context: Context) -> Any:
+        """Wait for the answer.
+
+        :raises AirflowSkipException: when none is needed.
+        """
+        settings = run.settings()
+        request, plan = _prepared(context)
+        if self.task_id not in approvals(request, plan, settings):
+            raise AirflowSkipException("no approval is needed here")
+        self._tell(context, request, plan)
+        self._ask(context, request, plan, settings)
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
+        """Give the :class:`Answer`; what is downstream is skipped when it is no."""
+        settings = run.settings()
+        if objection := self._objection(context, event, settings):
+            self.log.warning("%s The question stays open.", objection)
+            self._ask(context, *_prepared(context), settings)
+        super().execute_complete(context, event)
+        user = event.get("responded_by_user") or {}
+        return Answer(
+            approved=event["chosen_options"] == [self.APPROVE], by=user.get("id"), name=user.get("name")
+        ).to_json()
+
+    def _ask(self, context: Context, request: Request, plan: Plan, settings: Settings) -> None:
+        from processing_time.messages.incident import body
+
+        self.subject = f"{request.action}: {'a second person has to approve' if self.second else 'approve?'}"
+        self.body = body(request, plan)
+        self.assigned_users = [{"id": user, "name": user} for user in settings.incident.approvers] or None
+        super().execute(context)
+
+    def _objection(self, context: Context, event: Mapping[str, Any], settings: Settings) -> str:
+        """Why an answer does not count; empty when it does."""
+        user = (event.get("responded_by_user") or {}).get("id")
+        if "error" in event or user is None:
+            return ""
+        if event.get("params_input"):
+            return "The answer holds input that was not asked for."
+        if settings.incident.approvers and user not in settings.incident.approvers:
+            return f"{user} is not among incident.approvers."
+        if self.second and user in {answer.by for answer in _answers(context)}:
+            return f"{user} has approved already, and another person has to."
+        return ""
+
+    def _tell(self, context: Context, request: Request, plan: Plan) -> None:
+        """Say in Slack that somebody is waited for; the waiting does not depend on it."""
+        from processing_time.messages.incident import wanted
+
+        address = self.generate_link_to_ui_from_context(context=context)
+        message = wanted(request, plan, address, self.second)
+        with _store() as store:
+            at = run.present()
+            alert = store.actions.alert(request.alert_id) if request.alert_id else None
+            kind = f"approval_{self.task_id}_{context['ti'].try_number}"
+            store.actions.owe(
+                _note(context, kind, message, alert, "high"), {alert: request.alert_id} if alert else {}, at
+            )
+            _deliver(store)
+
+
+class ActOperator(BaseOperator):
+    """Do what was planned and approved, as the only one that acts under the action's lock."""
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Give the :class:`Result`.
+
+        :raises RefusedParam: when it cannot be done (any more).
+        :raises AirflowException: when another run acts; repeating the task helps.
+        """
+        from processing_time.store_session import StoreError
+
+        settings = run.settings()
+        request, plan = _prepared(context)
+        if request.dry_run or plan.empty:
+            outcome = Outcome.NOTHING_TO_DO if plan.empty else Outcome.DRY_RUN
+            return Result(outcome, plan.lines).to_json()
+        _insist(context, request, plan, settings)
+        try:
+            with _store() as store:
+                _begin(store, context)  # once more: this task may be cleared after the row was completed
+                with store.actions.alone(lock_of(request.action)):
+                    result = load(request.action).act(request, _hands(settings, store), plan)
+        except Refused as refusal:
+            raise _refused(context, refusal) from None
+        except StoreError as error:
+            raise AirflowException(str(error)) from None
+        for line in result.lines:
+            self.log.info("%s", line)
+        return result.to_json()
+
+
+class FinishOperator(BaseOperator):
+    """Complete the audit row, whatever happened, and say it in the alert's thread."""
+
+    def execute(self, context: Context) -> None:
+        """Write and tell.
+
+        :raises NotDone: when what was asked for was refused or failed, so that the run is red.
+        """
+        pull = context["ti"].xcom_pull
+        prepared = pull(task_ids=PREPARE)
+        answers = _answers(context)
+        refusal = pull(task_ids=ACT, key=REFUSAL) or pull(task_ids=PREPARE, key=REFUSAL)
+        result = conclude(prepared, answers, pull(task_ids=ACT), refusal)
+        request = Request.from_json(prepared["request"]) if prepared else None
+        with _store() as store:
+            alert_id = _alert_id(context, request)
+            alert = store.actions.alert(alert_id) if alert_id else None
+            message = _message(context, request, prepared, result, approved_by(answers))
+            note = _note(context, "incident", message, alert, _route(context))
+            store.actions.finish(
+                dag_run_id=context["dag_run"].run_id,
+                action=_action(context),
+                outcome=str(result.outcome),
+                at=run.present(),
+                approved_by=approved_by(answers),
+                detail={
+                    **(prepared or {}),
+                    "answers": [answer.to_json() for answer in answers],
+                    "result": result.to_json(),
+                },
+                notifications=[note] if alert or _is_news(request, result) else [],
+                alerts={alert: alert_id} if alert else {},
+            )
+            _deliver(store)
+        self.log.info("%s: %s", result.outcome, " ".join(result.lines))
+        if result.outcome in (Outcome.REFUSED, Outcome.FAILED):
+            raise NotDone(" ".join(result.lines))
+
+
+def approvals(request: Request, plan: Plan, settings: Settings) -> tuple[str, ...]:
+    """The tasks whose yes a plan needs before it is acted upon."""
+    if request.dry_run or plan.empty or not plan.needs_approval:
+        return ()
+    two = request.action == ROLLBACK and settings.incident.two_person_rollback
+    return (APPROVE, SECOND) if two else (APPROVE,)
+
+
+def _insist(context: Context, request: Request, plan: Plan, settings: Settings) -> None:
+    """Make sure once more that those who have to approve did, whatever was done to the tasks before this one."""
+    needed = approvals(request, plan, settings)
+    given = {answer.by for answer in _answers(context) if answer.approved and answer.by}
+    allowed = given & set(settings.incident.approvers) if settings.incident.approvers else given
+    if len(allowed) < len(needed):
+        raise AirflowFailException(
+            f"{request.action} needs the approval of {len(needed)} and has that of {len(allowed)}:"
+            " clear the task approve to ask again"
+        )
+
+
+# --- what the run holds -------------------------------------------------------------------------------------
+
+
+def _request(context: Context, settings: Settings, store: Store) -> Request:
+    from processing_time.incident import targets
+    from processing_time.incident.request import parse
+
+    request = parse(
+        dict(context["params"]),
+        settings,
+        as_of=run.as_of(context, settings),
+        requested_by=context["dag_run"].triggering_user_name,
+    )
+    if request.alert_id and store.actions.alert(request.alert_id) is None:
+        raise Refused(f"alert_id = {request.alert_id}: there is no such alert; correct it or leave it empty")
+    if request.action != DIAGNOSE:  # a diagnosis says so among its answers
+        targets.services(request, _hands(settings, store))
+    return request
+
+
+def _begin(store: Store, context: Context) -> None:
+    store.actions.begin(
+        dag_run_id=context["dag_run"].run_id,
+        action=_action(context),
+        requested_by=context["dag_run"].triggering_user_name,
+        dry_run=context["params"].get("dry_run") is not False,
+        at=run.present(),
+        detail={},
+    )
+
+
+def _action(context: Context) -> str:
+    asked = context["params"].get("action")
+    return asked if isinstance(asked, str) and asked in REGISTRY else "unknown"
+
+
+def _prepared(context: Context) -> tuple[Request, Plan]:
+    given = context["ti"].xcom_pull(task_ids=PREPARE)
+    return Request.from_json(given["request"]), Plan.from_json(given["plan"])
+
+
+def _answers(context: Context) -> list[Answer]:
+    given = (context["ti"].xcom_pull(task_ids=task_id) for task_id in (APPROVE, SECOND))
+    return [Answer(**answer) for answer in given if answer]
+
+
+def _refused(context: Context, refusal: Refused) -> run.RefusedParam:
+    """Leave the refusal to the last task, and give the exception that ends this one."""
+    ran = getattr(refusal, "ran", None)
+    told = {
+        "outcome": str(Outcome.FAILED if ran else Outcome.REFUSED),
+        "sentence": str(refusal),
+        "detail": {"command": ran.to_json()} if ran else {},
+    }
+    context["ti"].xcom_push(key=REFUSAL, value=told)
+    return run.RefusedParam(str(refusal))
+
+
+def _plan_text(request: Request, plan: Plan) -> str:
+    from processing_time.messages.incident import findings_text, text
+
+    title = f"{request.action}, {'dry run' if request.dry_run else 'in earnest'}"
+    return text(title, [*plan.lines, *findings_text(plan.detail.get("findings", ()))])
+
+
+# --- what Slack is told -------------------------------------------------------------------------------------
+
+
+def _alert_id(context: Context, request: Request | None) -> int | None:
+    """The alert of a request; of one that was refused too, if it names one."""
+    if request:
+        return request.alert_id
+    asked = str(context["params"].get("alert_id") or "")
+    return int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 19 else None
+
+
+def _is_news(request: Request | None, result: Result) -> bool:
+    """Whether the channel hears of it where no thread does: a dry run and a mistyped form are nobody else's business."""
+    return request is not None and not request.dry_run and result.outcome is not Outcome.REFUSED
+
+
+def _route(context: Context) -> str:
+    return "info" if _action(context) == DIAGNOSE else "high"
+
+
+def _message(
+    context: Context,
+    request: Request | None,
+    prepared: Mapping[str, Any] | None,
+    result: Result,
+    approved: str | None,
+) -> Message:
+    from processing_time.messages.incident import diagnosis, told
+
+    address, _, _ = getattr(context["ti"], "log_url", "").partition("/tasks/")
+    if request and prepared and request.action == DIAGNOSE and result.outcome is Outcome.DONE:
+        return diagnosis(prepared["plan"]["detail"]["findings"], request, address)
+    return told(_action(context), request, result, approved, address)
+
+
+def _note(context: Context, kind: str, message: Message, alert: AlertKey | None, route: str) -> Notification:
+    from processing_time.messages.blocks import render
+    from processing_time.outbox import Notification, Place
+
+    digest = hashlib.sha256(context["dag_run"].run_id.encode()).hexdigest()[:16]
+    at = "" if kind.startswith("approval") else f"/{run.present():%Y%m%dT%H%M%SZ}"
+    return Notification(
+        kind=kind.partition("_")[0],
+        dedupe_key=f"incident/{digest}/{kind}{at}",
+        route=route,
+        payload=render(message),
+        place=Place.THREAD if alert else Place.CHANNEL,
+        alert=alert,
+    )
+
+
+def _deliver(store: Store) -> None:
+    """Deliver what Slack is owed; what it does not take stays owed, and the next check delivers it."""
+    from processing_time.delivery import DeliveryError, deliver
+    from processing_time.slack_calls import Slack
+    from processing_time.store_session import StoreError
+
+    try:
+        client = Slack(connections.slack_client(connections.SLACK), time.sleep)
+        deliver(store.outbox, client, run.settings(), clock=run.present, sleep=time.sleep)
+    except (DeliveryError, StoreError) as error:
+        log.warning("%s", error)
+    except (AirflowException, ValueError) as error:
+        log.warning("the connection %s cannot be used (%s)", connections.SLACK, type(error).__name__)
+
+
+# --- what actions may reach ---------------------------------------------------------------------------------
+
+
+def _store() -> Store:
+    from processing_time.store import Store
+
+    return Store(connections.mysql_connect(connections.STORE))
+
+
+def _hands(settings: Settings, store: Store) -> Hands:
+    return Hands(
+        settings=settings,
+        application=partial(_open, connections.MYSQL, lambda c: connections.mysql_connect(c)()),
+        write=partial(_open, connections.MYSQL_WRITE, lambda c: connections.mysql_connect(c)()),
+        redis=partial(_open, connections.REDIS, connections.redis_client),
+        artisan=partial(_open, connections.LARAVEL, connections.laravel),
+        calcom=partial(_open, connections.CALCOM, connections.calcom),
+        store=store,
+    )
+
+
+def _open(conn_id: str, client: Callable[[str], T]) -> T:
+    """What a connection gives; a refusal where nobody has set it up."""
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    try:
+        return client(conn_id)
+    except AirflowNotFoundException:
+        raise Refused(
+            f"the connection {conn_id} is not set up: add it in Airflow (docs/install.md says how)"
+        ) from None
