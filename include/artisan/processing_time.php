@@ -107,16 +107,16 @@ function failed_syncs($app): array
         // The rows hold payloads and stack traces: only those that may be meant are fetched.
         $key = ($settings['driver'] ?? '') === 'database-uuids' ? 'uuid' : 'id';
         $jobs = $app['db']->connection($settings['database'] ?? null)->table($settings['table'])
-            ->where('payload', 'like', '%' . SYNC_JOB . '%')->orderByDesc('id')->limit(LISTED)
-            ->get([$key . ' as id', 'payload']);
+            ->where('payload', 'like', '%' . SYNC_JOB . '%')->orderByDesc('id')->limit(LISTED)->get([$key, 'payload']);
     } else {
+        $key = 'id';
         $jobs = array_slice($app['queue.failer']->all(), 0, LISTED);
     }
     $ids = [];
     foreach ($jobs as $job) {
         $class = (string) (json_decode($job->payload, true)['displayName'] ?? '');
         if (substr('\\' . $class, -strlen('\\' . SYNC_JOB)) === '\\' . SYNC_JOB) {
-            $ids[] = (string) $job->id;
+            $ids[] = (string) $job->$key;
         }
     }
     return $ids;
