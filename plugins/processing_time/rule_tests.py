@@ -36,7 +36,6 @@ from zoneinfo import ZoneInfo
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from processing_time.burn_rate import Count, Counts, measured
 from processing_time.escalation import decide
@@ -53,7 +52,7 @@ from processing_time.model import (
     Verdict,
     Window,
 )
-from processing_time.settings import Budget, Metric, Settings, SettingsError
+from processing_time.settings import Budget, Metric, Settings, SettingsError, load
 
 MONDAY = date(2026, 3, 2)
 LOSSES = {"unknown": Loss.LOST, "never": Loss.NEVER, "dead": Loss.SOURCE}
@@ -119,10 +118,9 @@ def overlaid(over: Mapping[str, Any]) -> Settings:
     :raises SettingsError: when they do not fit.
     """
     try:
-        return _Overlaid(**over)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise SettingsError(f"settings.{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        return load(over)
+    except SettingsError as error:
+        raise SettingsError(f"settings.{error}") from None
 
 
 def sends(decision: Decision) -> bool:
@@ -147,22 +145,6 @@ def told(decision: Decision) -> str:
 def rule_name(rule: str, company_id: int) -> str:
     """A rule, and the company unless it is all of them."""
     return f"{rule} company {company_id}" if company_id else rule
-
-
-class _Overlaid(Settings):
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        usual = super().settings_customise_sources(
-            settings_cls, init_settings, env_settings, dotenv_settings, file_secret_settings
-        )
-        return init_settings, *usual
 
 
 def _run(test: RuleTest) -> str:

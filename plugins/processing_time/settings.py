@@ -8,9 +8,11 @@ Layers, later ones win: the shipped file, the file that ``PROCESSING_TIME_CONFIG
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -26,13 +28,6 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from pydantic_settings import (
-    BaseSettings,
-    EnvSettingsSource,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
-from pydantic_settings import SettingsError as EnvironmentFault
 
 from processing_time.model import Severity
 from processing_time.settings_incident import Incident
@@ -316,29 +311,8 @@ class LogRule(Alerting):
         return self
 
 
-class _Layers(PydanticBaseSettingsSource):
-    """The shipped file with the user's own laid over it."""
-
-    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
-        raise NotImplementedError  # __call__ gives all fields at once
-
-    def __call__(self) -> dict[str, Any]:
-        merged = _read(SHIPPED)
-        if own := os.environ.get(CONFIG_VARIABLE):
-            merged = _merge(merged, _read(Path(own)))
-        return merged
-
-
-class Settings(BaseSettings):
+class Settings(Section):
     """Everything a user can set. Build it with :func:`load`, which turns faults into sentences."""
-
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX,
-        env_nested_delimiter="__",
-        env_parse_none_str="null",
-        extra="forbid",
-        frozen=True,
-    )
 
     timezone: Zone
     application: Application
@@ -384,18 +358,6 @@ class Settings(BaseSettings):
             None,
         )
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Environment over files; nothing else."""
-        return env_settings, _Layers(settings_cls)
-
     @model_validator(mode="after")
     def _names_fit_together(self) -> Self:
         if twice := sorted(self.metrics.keys() & self.log_rules.keys()):
@@ -419,14 +381,18 @@ class Settings(BaseSettings):
         return self
 
 
-def load() -> Settings:
+def load(over: Mapping[str, Any] | None = None) -> Settings:
     """Read and validate all layers.
 
+    :param over: a last layer, over the environment.
     :raises SettingsError: with a line for each fault: the key, the value, the fix.
     """
     _refuse_unknown_variables()
+    merged = _read(SHIPPED)
+    if own := os.environ.get(CONFIG_VARIABLE):
+        merged = _merge(merged, _read(Path(own)))
     try:
-        return Settings()  # type: ignore[call-arg]  # the values come from the sources
+        return Settings.model_validate(_merge(_merge(merged, _environment()), over or {}))
     except ValidationError as error:
         faults = error.errors()
         # An item that is refused also makes its list too short: only the item's own fault is of use.
@@ -434,10 +400,6 @@ def load() -> Settings:
             f for f in faults if not any(o["loc"][: len(f["loc"])] == f["loc"] and o is not f for o in faults)
         ]
         raise SettingsError("\n".join(_sentence(f) for f in inner)) from None
-    except SettingsError:
-        raise
-    except EnvironmentFault:
-        raise SettingsError(_faulty_variable()) from None
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -465,29 +427,44 @@ def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def _variables() -> dict[str, str]:
+    """The variables that hold settings by their path, ``SECTION__KEY``; sections before what is in them."""
+    found = {
+        name.upper().removeprefix(PREFIX): name for name in os.environ if name.upper().startswith(PREFIX)
+    }
+    return dict(sorted(found.items()))
+
+
 def _refuse_unknown_variables() -> None:
-    """pydantic-settings ignores a variable whose first part it does not know; a typo must not be silent."""
-    fields = {name.upper() for name in Settings.model_fields}
-    for name in os.environ:
-        if name.upper().startswith(PREFIX) and name.upper().removeprefix(PREFIX).split("__")[0] not in fields:
-            known = {PREFIX + f for f in fields}
-            first = PREFIX + name.upper().removeprefix(PREFIX).split("__")[0]
+    """A typo in the first part must not be silent, and it is the variable that has to be named."""
+    known = {name.upper() for name in Settings.model_fields}
+    for path, name in _variables().items():
+        first = path.split("__")[0]
+        if first not in known:
             raise SettingsError(
-                f"{name} is not a setting{_hint(first, known)}: correct or unset the variable"
+                f"{name} is not a setting{_hint(PREFIX + first, {PREFIX + k for k in known})}: correct or unset the variable"
             )
 
 
-def _faulty_variable() -> str:
-    """pydantic-settings names the field but not the variable that does not hold JSON: try them one by one."""
-    for name, value in os.environ.items():
-        if name.upper().startswith(PREFIX):
-            source = EnvSettingsSource(Settings)
-            source.env_vars = {name.lower(): value}
-            try:
-                source()
-            except EnvironmentFault:
-                return f'{name} = {value!r} is not JSON: write a list as ["…"] and a mapping as {{"key": …}}'
-    return "a PROCESSING_TIME__… variable does not hold the JSON that its setting needs"
+def _environment() -> dict[str, Any]:
+    """The variables as a layer. ``null`` is none; lists and mappings are JSON; everything else is text."""
+    layer: dict[str, Any] = {}
+    for path, name in _variables().items():
+        value = _parsed(os.environ[name])
+        for part in reversed(path.lower().split("__")):
+            value = {part: value}
+        layer = _merge(layer, value)
+    return layer
+
+
+def _parsed(text: str) -> Any:
+    if text == "null":
+        return None
+    if text.startswith(("[", "{")):
+        # A pattern may start so too; where a list is needed, the text is refused.
+        with suppress(ValueError):
+            return json.loads(text)
+    return text
 
 
 def _sentence(error: Any) -> str:
@@ -496,7 +473,10 @@ def _sentence(error: Any) -> str:
     key = ".".join(parts)
     value = error["input"]
     shown = "" if isinstance(value, dict | BaseModel) else f" = {value!r}"
+    variable = _variables().get("__".join(parts).upper())
     match error["type"]:
+        case "tuple_type" | "dict_type" | "model_type" if variable:
+            return f'{variable}{shown} is not JSON: write a list as ["…"] and a mapping as {{"key": …}}'
         case "extra_forbidden":
             return f"{key} is not a setting{_hint(parts[-1], _siblings(parts[:-1]))}"
         case "missing":

@@ -114,4 +114,5 @@ Cron = Annotated[str, AfterValidator(_cron)]
 class Section(BaseModel):
     """A part of the settings: unknown keys are refused, values do not change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Built at the first use, as part of the whole: each section for itself would cost time at each parse of a DAG file.
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)

@@ -100,6 +100,18 @@ def test_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.slack.channels.high == "C0HIGH"
 
 
+def test_a_variable_is_none_json_or_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROCESSING_TIME__SLACK__CHANNELS__HIGH", "CNESTED")
+    monkeypatch.setenv("PROCESSING_TIME__SLACK__CHANNELS", '{"info": "CINFO", "high": "CHIGH"}')
+    monkeypatch.setenv("PROCESSING_TIME__SLACK__ON_CALL", "null")
+    monkeypatch.setenv("PROCESSING_TIME__APPLICATION__CACHE_KEY_PATTERN", "[ab]*week_availability:*")
+    settings = load({"slack": {"channels": {"critical": "COVER"}}})
+    channels = settings.slack.channels
+    assert (channels.info, channels.high, channels.critical) == ("CINFO", "CNESTED", "COVER")
+    assert settings.slack.on_call is None
+    assert settings.application.cache_key_pattern == "[ab]*week_availability:*"
+
+
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
@@ -114,12 +126,17 @@ def test_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:
             """PROCESSING_TIME__APPLICATION__LOGS = '/srv/app.log' is not JSON: write a list as ["…"] and a mapping as {"key": …}""",
         ),
         (
+            "PROCESSING_TIME__METRICS",
+            "{alert: 3}",
+            """PROCESSING_TIME__METRICS = '{alert: 3}' is not JSON: write a list as ["…"] and a mapping as {"key": …}""",
+        ),
+        (
             "PROCESSING_TIME__APPLICATION__LOGZ",
             "[]",
             "application.logz is not a setting; did you mean logs?",
         ),
     ],
-    ids=["unknown section", "not JSON", "unknown key"],
+    ids=["unknown section", "no list", "no mapping", "unknown key"],
 )
 def test_bad_variables(name: str, value: str, sentence: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, value)
