@@ -19,10 +19,7 @@ def context(escalated: Any) -> Any:
     return {"ti": SimpleNamespace(xcom_pull=lambda task_ids: {"escalate": escalated}[task_ids])}
 
 
-def test_it_triggers_a_run_that_waits_for_approval_named_after_the_alert(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv(INCIDENT, "processing_time_incident")
+def test_it_triggers_a_run_that_waits_for_approval_named_after_the_alert() -> None:
     with pytest.raises(DagRunTriggerException) as triggered:
         RequestToggleOperator(task_id="request_toggle").execute(context(ASKING))
     asked = triggered.value
@@ -44,7 +41,6 @@ def test_it_triggers_a_run_that_waits_for_approval_named_after_the_alert(
     ids=["nothing asks", "nothing was decided", "no incident DAG"],
 )
 def test_it_skips(escalated: Any, incident: str | None, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    if incident:
-        monkeypatch.setenv(INCIDENT, incident)
+    monkeypatch.setenv(INCIDENT, incident or "null")
     with pytest.raises(AirflowSkipException, match=why):
         RequestToggleOperator(task_id="request_toggle").execute(context(escalated))

@@ -11,7 +11,7 @@ import re
 
 _STATUS = re.compile(r"(?<![\d+.-])(400|401|403|404|408|409|410|422|429|500|502|503|504)(?![\d.-])")
 _CODE = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*|[0-9]{1,5}")
-_SQLSTATE = re.compile(r"SQLSTATE\[(\w{5})\](?:[^:]{0,60}: (\d{4})\b)?")
+_SQLSTATE = re.compile(r"SQLSTATE\[(\w{5})\](?:: [^:]{0,60}: (\d{4})\b)?")
 _CURL = re.compile(r"cURL error (\d{1,3})\b")
 _CLASS = re.compile(r"\b(?:[A-Z]\w*\\{1,2})*[A-Z]\w{2,60}(?:Exception|Error)\b")
 _THROTTLED = ("429", "RATE_LIMIT", "TOO_MANY_REQUESTS", "THROTTL")

@@ -31,7 +31,9 @@ def findings(request: Request, hands: Hands) -> Iterator[Finding]:
             except QueryFault as fault:
                 items.append(f"{key}: {fault}")
                 continue
-            items.append(f"{key}: " + ", ".join(map(_step, steps)))
+            items.append(
+                f"{key}: " + ", ".join(_step(step) for step in steps if str(step["table"]) in _TABLES)
+            )
             advice += filter(None, map(_missing, steps))
     statements = tuple(dict.fromkeys(advice))
     yield Finding(
@@ -103,5 +105,5 @@ def create(table: str, columns: Sequence[str]) -> str:
 
 
 def _step(step: Mapping[str, Any]) -> str:
-    table = _TABLES.get(str(step.get("table")), str(step.get("table") or "–"))
-    return f"{table} by {step.get('key') or 'no index'} ({step.get('type') or '–'}, about {step.get('rows') or 0} rows)"
+    way = f"by {step['key']}" if step["key"] else "as a whole"
+    return f"{_TABLES[str(step['table'])]} {way} ({step['type']}, about {step['rows']} rows)"
