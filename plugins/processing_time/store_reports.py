@@ -150,7 +150,8 @@ def _retold(
                 continue
             first = period.step(row.period_start, -reach)
             seen = [r for r in history[: place + 1] if r.period_start >= first]
-            before = values.get(period.step(row.period_start, -1))
+            # Of a predecessor that is not kept, the row says itself what it was.
+            before = values.get(period.step(row.period_start, -1), row.previous_value)
             retold.append(replace(row, previous_value=before, trend=trend(seen)))
     return retold
 

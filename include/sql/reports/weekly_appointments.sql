@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- What: the appointments created in two weeks by service and day: how many are synced or failed, have phases, and which
--- phases those are. One pass over appointments and their phases; the days are numbered from 0, and begin at the
+-- What: the appointments created in two weeks by service and day: how many are synced, have phases, and which phases
+-- those are. One pass over appointments and their phases; the days are numbered from 0, and begin at the
 -- parameters, because a local midnight is not a fixed hour of the application's time.
 -- Unit: appointments; phases in the columns that say so. Window: created_at.
 -- Owner: booking.
@@ -12,7 +12,6 @@ SELECT
     t.day_number,
     COUNT(*) AS appointments,
     SUM(t.synced) AS synced,
-    SUM(t.failed) AS failed,
     SUM(t.phases > 0) AS with_phases,
     SUM(t.own_phases > 0) AS with_own_phases,
     SUM(t.free_phases > 0) AS with_free_phases,
@@ -38,7 +37,6 @@ FROM (
         + (a.created_at >= %(day_12)s)
         + (a.created_at >= %(day_13)s) AS day_number,
         MAX(CASE WHEN a.{{ sync_status_column }} IN %(synced_values)s THEN 1 ELSE 0 END) AS synced,
-        MAX(CASE WHEN a.{{ sync_status_column }} IN %(error_values)s THEN 1 ELSE 0 END) AS failed,
         COUNT(ph.id) AS phases,
         SUM(ph.id IS NOT NULL AND ph.{{ not_composite }}) AS own_phases,
         SUM(CASE WHEN ph.staff_required = 0 THEN 1 ELSE 0 END) AS free_phases,
