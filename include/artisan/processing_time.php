@@ -239,7 +239,8 @@ function is_on(?string $value): bool
 function parsed(string $content): array
 {
     try {
-        return Dotenv\Dotenv::parse($content);
+        // Laravel reads files, and a file may begin with a byte order mark.
+        return Dotenv\Dotenv::parse(preg_replace('/\A\xEF\xBB\xBF/', '', $content));
     } catch (Throwable $error) {
         // Its text quotes the line.
         throw new Refusal("the application's .env is not valid for its own parser: mend it by hand");
@@ -254,7 +255,7 @@ function edited(string $content, array $values): string
         if (!preg_match('/\A[\w,. -]*\z/', $value)) {
             throw new Refusal("$key was set in a way that is not safe to write again: edit .env by hand");
         }
-        $definition = '(\s*(?:export\s+)?' . $key . '\s*=[ \t]*)';
+        $definition = '((?:\xEF\xBB\xBF)?\s*(?:export\s+)?' . $key . '\s*=[ \t]*?)';
         $found = false;
         for ($i = 0; $i < count($parts); $i += 2) {
             if (!preg_match("/\A$definition/", $parts[$i])) {

@@ -337,6 +337,24 @@ def test_a_disabling_that_changes_nothing_leaves_the_backup(laravel: Laravel) ->
     assert artisan.flags("enable").after["FEATURE_PROCESSING_TIME_SERVICE_WHITELIST"] == "2,3"
 
 
+@pytest.mark.parametrize(
+    "file",
+    [
+        # The definition is a part of another key's value, where changing it would change that one.
+        'TEXT="one\nFEATURE_PROCESSING_TIME_ENABLED=true\ntwo"\n',
+        # Another key's value follows it.
+        "FEATURE_PROCESSING_TIME_ENABLED=true\nMY_FLAG=${FEATURE_PROCESSING_TIME_ENABLED}\n",
+        # What is appended would be swallowed.
+        'FEATURE_PROCESSING_TIME_SERVICE_WHITELIST=1\nTEXT="never closed\n',
+    ],
+)
+def test_a_file_of_which_more_would_change_is_left_to_people(laravel: Laravel, file: str) -> None:
+    laravel.environment.write_text(file)
+    with pytest.raises(CommandFailed, match="without changing what else it says: edit it by hand"):
+        laravel.artisan().set_flags("disable")
+    assert laravel.environment.read_text() == file
+
+
 def test_without_a_backup_enabling_is_the_toggle_alone(laravel: Laravel) -> None:
     laravel.environment.write_text("DB_DATABASE=x\nFEATURE_PROCESSING_TIME_SERVICE_WHITELIST=9\n")
     file = laravel.artisan().set_flags("enable")
