@@ -143,9 +143,10 @@ def _panel(
     low, high = _limits(panel)
     axes.set_ylim(low, high)
     axes.set_xlim(-0.6, len(labels) - 0.4)
-    # Twelve names beside each other would run into one another.
+    # Twelve names beside each other would run into one another; the newest has one.
     step = 1 if len(labels) <= 7 else 2
-    axes.set_xticks(places[::step], labels[::step])
+    first = (len(labels) - 1) % step
+    axes.set_xticks(places[first::step], labels[first::step])
     digits = 0 if panel.kind == "bars" or high - low > 4 else 1
     axes.yaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10], integer=not digits))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: language.number(value, digits)))

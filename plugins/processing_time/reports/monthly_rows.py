@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from heapq import nlargest
 from typing import Any
@@ -35,6 +35,7 @@ from processing_time.sources.snapshot import (
 
 APPOINTMENTS = "reports/monthly_appointments.sql"
 OVERLAPS = "reports/monthly_overlaps.sql"
+NAMES = "reports/service_names.sql"
 GAP, STRETCHES = timedelta(days=1), 50
 """Times without any phase that are longer than a day are left out, up to so many stretches."""
 
@@ -47,10 +48,12 @@ class Rows:
 
     :param samples: by metric and company; one that cannot be measured says why.
     :param counted: what they come out of; None when that could not be read.
+    :param names: of the services; empty where they have none.
     """
 
     samples: tuple[Sample, ...]
     counted: Counted | None
+    names: Mapping[Id, str] = field(default_factory=dict)
 
 
 def read(
@@ -114,7 +117,12 @@ class _Month:
                 )
             counted = replace(counted, overlapping=found)
         samples = [s for key, metric in metrics.items() for s in self._samples(key, metric, counted, first)]
-        return Rows(tuple(samples), counted)
+        return Rows(tuple(samples), counted, self._names())
+
+    def _names(self) -> dict[Id, str]:
+        if not self._scope.shape.has("services", "name"):
+            return {}
+        return {id_: str(name) for id_, name in self._ask(NAMES) if name is not None}
 
     def _appointments(self) -> tuple[dict[Id | None, Use], int, list[Stretch]]:
         """What there is by service, the lowest id, and when phases last that leave the staff free."""

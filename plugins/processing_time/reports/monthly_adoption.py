@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: MIT
+"""How far the roll-out is: for whom processing time is on, who uses it, by company and by service."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from processing_time.model import ALL_COMPANIES, SourceUnavailable
+from processing_time.reports.document import Answer, Table
+from processing_time.reports.language import Language
+from processing_time.reports.monthly_figures import Counted, Id
+from processing_time.reports.monthly_rollup import SHARE, Rollup, shares
+from processing_time.sources.scope import Service
+from processing_time.store_reports import Period, Rolled
+
+SHOWN = 50
+"""How many companies and services are listed."""
+
+
+@dataclass(slots=True)
+class _Company:
+    with_processing_time: int = 0
+    on: int = 0
+    used: int = 0
+
+
+class Adoption:
+    """The roll-out in a month.
+
+    :param history: the rows of earlier months.
+    """
+
+    def __init__(self, rollup: Rollup, history: Sequence[Rolled], language: Language) -> None:
+        self._rollup, self._language, self._say = rollup, language, language.say
+        before = Period.MONTHLY.step(rollup.month, -1)
+        self._before = {
+            row.company_id: row
+            for row in history
+            if row.metric == SHARE and row.period_start == before and row.company_id != ALL_COMPANIES
+        }
+
+    def progress(self) -> tuple[Answer, str]:
+        """The checklist's answer: no, when a company has stopped; what it rests on."""
+        counted = self._counted()
+        if counted is None:
+            return Answer.UNKNOWN, self._say("Nobody knows for whom it is on.")
+        companies = self._companies(counted)
+        users = {c for c, own in companies.items() if own.used}
+        on, used = (sum(getattr(own, name) for own in companies.values()) for name in ("on", "used"))
+        part, whole = shares(counted)[ALL_COMPANIES]
+        texts = [
+            self._stage(),
+            self._say(
+                "{used} of {on} services that it is on for were booked, in {companies} companies; {share} of all"
+                " appointments.",
+                used=used,
+                on=on,
+                companies=len(users),
+                share=self._share(part, whole),
+            ),
+        ]
+        earlier = {c for c, row in self._before.items() if row.numerator}
+        new, gone = sorted(users - earlier), sorted(earlier - users)
+        if self._before and new:
+            texts.append(self._say("New companies: {ids}.", ids=_listed(new)))
+        if gone:
+            texts.append(self._say("Companies without it now: {ids}.", ids=_listed(gone)))
+        return Answer.NO if gone else Answer.YES, " ".join(texts)
+
+    def tables(self) -> tuple[Table, ...]:
+        """Roll-out by company and by service, the most appointments first."""
+        counted = self._counted()
+        return () if counted is None else (self._by_company(counted), self._by_service(counted))
+
+    def _counted(self) -> Counted | None:
+        counted = self._rollup.counted
+        return None if counted is None or isinstance(counted.eligible, SourceUnavailable) else counted
+
+    def _stage(self) -> str:
+        flags = self._rollup.flags
+        if flags is None or not flags.configured:
+            return self._say("No feature flags are read: it counts as on wherever a service has it.")
+        if not flags.enabled:
+            return self._language.count(
+                "Switched off but for {n} service.",
+                "Switched off but for {n} services.",
+                len(flags.service_whitelist),
+            )
+        if flags.company_whitelist:
+            return self._language.count(
+                "Switched on for {n} company.", "Switched on for {n} companies.", len(flags.company_whitelist)
+            )
+        return self._say("Switched on for all companies.")
+
+    def _companies(self, counted: Counted) -> dict[int, _Company]:
+        on = set(counted.eligible_ids())
+        found: dict[int, _Company] = {}
+        for service in counted.services.values():
+            company_id = counted.company(service.id)
+            if service.has_processing_time and company_id is not None:
+                own = found.setdefault(company_id, _Company())
+                own.with_processing_time += 1
+                own.on += service.id in on
+                own.used += service.id in on and service.id in counted.uses
+        return found
+
+    def _by_company(self, counted: Counted) -> Table:
+        say, number = self._say, self._language.number
+        parts = shares(counted)
+        rows = [
+            (
+                str(company_id),
+                number(own.with_processing_time),
+                number(own.on),
+                number(own.used),
+                number(parts.get(company_id, (0, 0))[0]),
+                self._share(*parts.get(company_id, (0, 0))),
+                self._earlier(company_id),
+            )
+            for company_id, own in sorted(
+                self._companies(counted).items(), key=lambda item: (-parts.get(item[0], (0, 0))[0], item[0])
+            )
+        ]
+        return Table(
+            title=say("Roll-out by company"),
+            head=(
+                say("company"),
+                say("services with it"),
+                say("on"),
+                say("booked"),
+                say("appointments"),
+                say("share"),
+                say("month before"),
+            ),
+            rows=tuple(rows[:SHOWN]),
+            numeric=frozenset(range(1, 7)),
+            empty=say("No service has processing time."),
+            note=self._left_out(len(rows)),
+        )
+
+    def _by_service(self, counted: Counted) -> Table:
+        say, number = self._say, self._language.number
+        on = set(counted.eligible_ids())
+        services = [s for s in counted.services.values() if s.has_processing_time]
+        rows = []
+        for service in sorted(services, key=lambda s: (-_booked(counted, s), str(s.id))):
+            use = counted.uses.get(service.id)
+            rows.append(
+                (
+                    self._rollup.names.get(service.id, str(service.id)),
+                    "–" if service.company_id is None else str(service.company_id),
+                    say("on") if service.id in on else say("off"),
+                    number(_booked(counted, service)),
+                    self._share(use.with_phases, use.appointments) if use else "–",
+                )
+            )
+        return Table(
+            title=say("Roll-out by service"),
+            head=(say("service"), say("company"), say("flag"), say("appointments"), say("with phases")),
+            rows=tuple(rows[:SHOWN]),
+            numeric=frozenset({3, 4}),
+            empty=say("No service has processing time."),
+            note=self._left_out(len(rows)),
+        )
+
+    def _share(self, part: int, whole: int) -> str:
+        return self._language.quantity(100 * part / whole, "%", 1) if whole else "–"
+
+    def _earlier(self, company_id: int) -> str:
+        row = self._before.get(company_id)
+        return self._language.quantity(row.value, "%", 1) if row and row.value is not None else "–"
+
+    def _left_out(self, rows: int) -> str:
+        more = rows - SHOWN
+        return (
+            self._language.count("{n} more is not shown.", "{n} more are not shown.", more)
+            if more > 0
+            else ""
+        )
+
+
+def _booked(counted: Counted, service: Service) -> int:
+    use = counted.uses.get(service.id)
+    return use.appointments if use else 0
+
+
+def _listed(ids: Sequence[Id]) -> str:
+    shown = ", ".join(map(str, ids[:SHOWN]))
+    return f"{shown} …" if len(ids) > SHOWN else shown
