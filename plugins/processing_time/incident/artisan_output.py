@@ -28,7 +28,7 @@ _RULES = (
         ),
         r"\1\2…",
     ),
-    (re.compile(rf"({_UUID})|\+?[0-9](?:[ ()/.-]?[0-9]){{6,}}"), lambda m: m[1] or "…"),
+    (re.compile(rf"({_UUID})|\+?[0-9](?:[ ()/.-]{{0,2}}[0-9]){{6,}}"), lambda m: m[1] or "…"),
     (re.compile(rf"({_UUID})|[A-Za-z0-9+/=_-]{{24,}}"), lambda m: m[1] or "…"),
 )
 
