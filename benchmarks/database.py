@@ -11,7 +11,7 @@ from statistics import median
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from benchmarks import database_guide, database_writer
+from benchmarks import database_guide, database_peer, database_writer
 from benchmarks.database_data import AS_OF, Counting, Server, Table, fill, tables
 from benchmarks.database_guide import METRICS
 from benchmarks.figures import Bench, Figure, Size, Target
@@ -50,6 +50,7 @@ def measure(bench: Bench) -> list[Figure]:
             *_answers(server, every[0], monitor, bench),
             *_indexes(server, largest, monitor, bench),
             *database_writer.measure(server, largest, monitor.check, bench),
+            *(database_peer.measure(server, largest, bench) if bench.peers else []),
         ]
 
 

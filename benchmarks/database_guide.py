@@ -21,7 +21,8 @@ METRICS = (
     "orphaned_appointments",
     "stale_phases",
 )
-_BERLIN_IN_WINTER = "+01:00"
+OFFSET = "+01:00"
+"""Berlin's in that week."""
 _TOO_SLOW = 1969
 
 Rows = Sequence[tuple[Any, ...]]
@@ -38,7 +39,7 @@ def ask(
     import MySQLdb
 
     with contextlib.closing(server.connect(table.schema)) as connection, connection.cursor() as cursor:
-        cursor.execute("SET time_zone = %s, timestamp = %s", [_BERLIN_IN_WINTER, AS_OF.timestamp()])
+        cursor.execute("SET time_zone = %s, timestamp = %s", [OFFSET, AS_OF.timestamp()])
         cursor.execute("SET max_statement_time = %s", [limit])
         (text,) = statements(GUIDE / f"{key}.sql")
         begun = time.perf_counter()
