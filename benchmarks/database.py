@@ -99,11 +99,11 @@ class _Monitor:
         chosen = {key: queries.read(f"metrics/{key}.sql") for key in METRICS}
         with snapshot(lambda: server.connect(table.schema), settings.schedule.statement_timeout) as opened:
             # A metric alone can only be had from inside of a check.
-            scope = database._scope(opened, settings, FeatureFlags(), chosen.values())  # noqa: SLF001
+            scope = database._scope(opened, settings, FeatureFlags(), chosen.values())
             for key, query in chosen.items():
-                check = database._Check(opened, settings, timeline, scope, table.watermarks)  # noqa: SLF001
+                check = database._Check(opened, settings, timeline, scope, table.watermarks)
                 window = timeline.window(settings.metrics[key])
-                took[key] = _timed(lambda: check._measure(key, query, window))  # noqa: B023, SLF001
+                took[key] = _timed(lambda: check._measure(key, query, window))  # noqa: B023
         return took
 
 

@@ -96,7 +96,7 @@ def _written(server: Server, table: Table, seconds: float, an_hour: int) -> list
 def _start(server: Server, table: Table, seconds: float, an_hour: int) -> subprocess.Popen[str]:
     every = seconds / an_hour if an_hour else 0.0
     command = [sys.executable, "-m", __name__, server.socket, table.schema, str(seconds), str(every)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own program
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
 def _read(writer: subprocess.Popen[str]) -> list[tuple[float, float]]:
