@@ -72,6 +72,11 @@ class Figures:
         """The row of the week before."""
         return self.before.get((key, self.company))
 
+    def row(self, key: str) -> Rolled | None:
+        """This week's row of a metric, with what the week before was not filled in."""
+        measured = self.measured.get((key, self.company))
+        return None if measured is None else rolled(self.week.first, measured)
+
     def rolled(self, kept: Sequence[Rolled], settings: Settings) -> list[Rolled]:
         """The rows to keep, with what the week before was.
 

@@ -10,6 +10,7 @@ from typing import Any
 from processing_time.evaluation import believable, evaluate, flags_doubt
 from processing_time.model import Collected, Sample, SourceUnavailable, Window
 from processing_time.reports import monthly_history, weekly_figures, weekly_history, weekly_log, weekly_rows
+from processing_time.reports.monthly_samples import Reading
 from processing_time.reports.weekly_figures import Figures, Key
 from processing_time.reports.weekly_log import Measured
 from processing_time.reports.weekly_period import Week
@@ -136,7 +137,7 @@ class WeeklyReading:
         wanted = set(settings.enabled("log"))
         return {v.metric: v.sample for v in verdicts if v.metric in wanted}
 
-    def _readings(self, week: Week) -> Sequence[monthly_history.Reading]:
+    def _readings(self, week: Week) -> Sequence[Reading]:
         return monthly_history.readings(self._store.session, week.window, self._settings.enabled("log"))
 
     def _before(self, rows: Rows | SourceUnavailable) -> dict[Key, Rolled]:

@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: MIT
+"""The tables of the weekly report: phases, services, bookings by day, baselines, alerts, blind hours."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
+from statistics import median
+
+from processing_time.messages.context import rule_text
+from processing_time.model import ALL_COMPANIES, Alert, SourceUnavailable
+from processing_time.reports.document import Table
+from processing_time.reports.language import Language
+from processing_time.reports.monthly_figures import Id, Use
+from processing_time.reports.weekly_figures import Figures
+from processing_time.settings import Settings
+
+ROWS_SHOWN = 200
+"""Rows of a table; a page with more is not read."""
+
+
+def tables(figures: Figures, settings: Settings, language: Language, as_of: datetime) -> list[Table]:
+    """All tables, in the order of the report.
+
+    :param as_of: whether an alert is still open is said of this instant.
+    """
+    made = [_phases(figures, language)]
+    if not isinstance(figures.rows, SourceUnavailable):
+        made += [_services(figures, language), _bookings(figures, language)]
+    made.append(_baselines(figures, settings, language))
+    made.append(_alerts(figures, settings, language, as_of))
+    made.append(_blind(figures, settings, language))
+    return made
+
+
+def service_name(figures: Figures, id_: Id | None) -> str:
+    """What a service is called; its id where it has no name."""
+    if isinstance(figures.rows, SourceUnavailable) or id_ is None:
+        return "–"
+    return figures.rows.names.get(id_, str(id_))
+
+
+def _phases(figures: Figures, language: Language) -> Table:
+    say = language.say
+    detail = figures.sample("phase_distribution").detail
+    counts, expected = detail.get("counts", {}), detail.get("expected_shares", {})
+    rows = tuple(
+        (
+            say(phase),
+            language.number(counts.get(phase, 0)),
+            language.quantity(detail["shares"].get(phase, 0.0), "%", 2),
+            language.quantity(expected[phase], "%", 2) if phase in expected else "–",
+            language.quantity(detail["deviations"][phase], "%", 2) if phase in detail["deviations"] else "–",
+        )
+        for phase in sorted({*counts, *expected}, key=_phase_order)
+    )
+    head = (say("Phase"), say("Count"), say("Share"), say("Expected"), say("Deviation"))
+    return Table(
+        say("Phase distribution"), head, rows, frozenset({1, 2, 3, 4}), empty=say("No phases in this week.")
+    )
+
+
+def _phase_order(phase: str) -> tuple[int, str]:
+    known = ("initial", "processing", "final")
+    return (known.index(phase) if phase in known else len(known), phase)
+
+
+def _services(figures: Figures, language: Language) -> Table:
+    """Every service with processing time, used or not, the most used first."""
+    assert not isinstance(figures.rows, SourceUnavailable)
+    say = language.say
+    earlier, now = figures.rows.counted
+    eligible = () if isinstance(now.eligible, SourceUnavailable) else now.eligible
+
+    with_it = [s for s in now.services.values() if s.has_processing_time and figures.about(now.company(s.id))]
+    ordered = sorted(with_it, key=lambda s: (-_appointments(now.uses, s.id), service_name(figures, s.id)))
+    rows = [
+        (
+            service_name(figures, s.id),
+            "–" if s.company_id is None else str(s.company_id),
+            say("yes") if s.id in set(eligible) else say("no"),
+            language.number(_appointments(now.uses, s.id)),
+            language.number(_appointments(earlier.uses, s.id)),
+        )
+        for s in ordered
+    ]
+    head = (say("Service"), say("Company"), say("Switched on"), say("Appointments"), say("Week before"))
+    return _table(
+        say("Services with processing time: {n}", n=len(rows)),
+        head,
+        rows,
+        frozenset({3, 4}),
+        say("No service has processing time."),
+        language,
+    )
+
+
+def _appointments(uses: Mapping[Id | None, Use], id_: Id) -> int:
+    return uses[id_].appointments if id_ in uses else 0
+
+
+def _bookings(figures: Figures, language: Language) -> Table:
+    assert not isinstance(figures.rows, SourceUnavailable)
+    say = language.say
+    wanted = figures.rows.overlapping[1].inner.get(figures.company, set())
+    by_day: dict[date, list[str]] = defaultdict(list)
+    for id_, booking in figures.rows.bookings.items():
+        if id_ in wanted:
+            by_day[booking.day].append(service_name(figures, booking.service_id))
+    rows = [
+        (language.day(day), language.number(len(names)), ", ".join(sorted(set(names))))
+        for day, names in sorted(by_day.items())
+    ]
+    head = (say("Day of the booking"), say("Bookings"), say("Services"))
+    return _table(
+        say("Bookings inside processing phases"),
+        head,
+        rows,
+        frozenset({1}),
+        say("None of this week's processing phases was used for another booking."),
+        language,
+    )
+
+
+def _baselines(figures: Figures, settings: Settings, language: Language) -> Table:
+    """What the guide expects, beside what was measured."""
+    say = language.say
+
+    def metric(key: str) -> str:
+        found = settings.metrics.get(key)
+        sample = figures.sample(key)
+        if found is None or not found.enabled or sample.value is None:
+            return say("not measurable here")
+        digits = 1 if found.unit == "ms" else 2
+        return language.quantity(sample.value, found.unit, digits)
+
+    rows: list[tuple[str, str, str, str]] = [
+        (
+            say("Phase creation time"),
+            _range(language, "20–50", "ms"),
+            metric("phase_creation_time"),
+            say("mean of the log's durations"),
+        ),
+        (
+            say("Cache hit rate"),
+            _range(language, "80–90", "%"),
+            metric("availability_cache_hit_rate"),
+            say("of the log's requests"),
+        ),
+        (
+            say("Cal.com sync time"),
+            _range(language, "200–500", "ms"),
+            metric("calcom_sync_time"),
+            say("a log metric of that name"),
+        ),
+        (
+            say("Observer overhead"),
+            _range(language, "< 10", "ms"),
+            metric("observer_overhead"),
+            say("a log metric of that name"),
+        ),
+        (
+            say("Database query time"),
+            _range(language, "< 5", "ms"),
+            *_query_time(figures, language),
+        ),
+    ]
+    head = (say("Metric"), say("Expected"), say("Measured"), say("What is measured"))
+    return Table(say("Baseline"), head, tuple(rows), frozenset({1, 2}))
+
+
+def _range(language: Language, numbers: str, unit: str) -> str:
+    return f"{numbers}\u00a0{language.unit(unit)}"
+
+
+def _query_time(figures: Figures, language: Language) -> tuple[str, str]:
+    if isinstance(figures.rows, SourceUnavailable) or not figures.rows.took:
+        return language.say("not measurable here"), ""
+    took = [1000 * seconds for seconds in figures.rows.took]
+    note = language.say(
+        "median of this report's {n} statements, which read two weeks; the longest took {longest}",
+        n=language.number(len(took)),
+        longest=language.quantity(max(took), "ms", 1),
+    )
+    return language.quantity(median(took), "ms", 1), note
+
+
+def _alerts(figures: Figures, settings: Settings, language: Language, as_of: datetime) -> Table:
+    say = language.say
+    rows = [
+        (
+            _rule(alert, settings, language),
+            alert.severity.upper(),
+            language.clock(alert.opened_at),
+            _since(alert.opened_at, alert.acknowledged_at, language) or "–",
+            _resolved(alert, language, as_of),
+        )
+        for alert in figures.alerts
+    ]
+    head = (say("Alert"), say("Severity"), say("Opened"), say("Acknowledged after"), say("Resolved after"))
+    return _table(say("Alerts"), head, rows, frozenset(), say("No alert was open in this week."), language)
+
+
+def _rule(alert: Alert, settings: Settings, language: Language) -> str:
+    name = language.say(rule_text(alert.rule, settings))
+    if alert.company_id == ALL_COMPANIES:
+        return name
+    return f"{name}, {language.say('company {company}', company=alert.company_id)}"
+
+
+def _resolved(alert: Alert, language: Language, as_of: datetime) -> str:
+    if alert.resolved_at is None or alert.resolved_at > as_of:
+        return language.say("still open")
+    return _since(alert.opened_at, alert.resolved_at, language)
+
+
+def _since(start: datetime, end: datetime | None, language: Language) -> str:
+    return "" if end is None else language.elapsed(max(end - start, timedelta()))
+
+
+def _blind(figures: Figures, settings: Settings, language: Language) -> Table:
+    say = language.say
+    rows = [
+        (
+            f"{language.clock(blind.since)}–{blind.until.astimezone(settings.zone):%H:%M}",
+            language.number(blind.hours),
+            ", ".join(_title(key, settings, language) for key in blind.lost) or say("no check"),
+            blind.reason,
+        )
+        for blind in figures.blind
+    ]
+    head = (say("When"), say("Hours"), say("What was not seen"), say("Why"))
+    empty = say("Every hour of the timetable was watched.")
+    if not figures.watched:
+        empty = say("No check had finished by the end of this week, so it is not known.")
+    return _table(say("Blind hours"), head, rows, frozenset({1}), empty, language)
+
+
+def _title(key: str, settings: Settings, language: Language) -> str:
+    known = key in settings.metrics or key in settings.log_rules
+    return language.say(settings.rule(key).title) if known else key
+
+
+def _table(
+    title: str,
+    head: tuple[str, ...],
+    rows: Sequence[tuple[str, ...]],
+    numeric: frozenset[int],
+    empty: str,
+    language: Language,
+) -> Table:
+    left = len(rows) - ROWS_SHOWN
+    note = language.say("and {n} more", n=language.number(left)) if left > 0 else ""
+    return Table(title, head, tuple(rows[:ROWS_SHOWN]), numeric, empty, note)
