@@ -14,7 +14,7 @@ from processing_time.reports.monthly_rollup import SHARE, Rollup, shares
 from processing_time.sources.scope import Service
 from processing_time.store_reports import Period, Rolled
 
-SHOWN = 50
+SHOWN = 30
 """How many companies and services are listed."""
 
 
