@@ -53,6 +53,36 @@ def tell_of_late_check(context: Context) -> None:
         )
 
 
+def tell_of_broken_report(context: Context) -> None:
+    """Say that a report could not be made or sent (``on_failure_callback`` of its tasks).
+
+    A dry run, a mistyped one and a backfill are silent.
+    """
+    from processing_time.messages.blocks import escape
+    from processing_time.operators import run
+
+    instance, error = context["ti"], context.get("exception")
+    if run.dry(context) or run.backfill(context) or isinstance(error, run.RefusedParam):
+        return
+    kind = type(error).__name__ if error else "unknown error"
+    text = (
+        f":warning: A report is missing: task {escape(instance.task_id)} of {escape(instance.dag_id)} failed"
+        f" ({escape(kind)}). Its log says what to mend; clear the task then."
+    )
+    if url := getattr(instance, "log_url", None):
+        text += f" <{url}|Open the log>"
+    _tell(text)
+
+
+def tell_of_late_report(context: Context) -> None:
+    """Say that a report did not finish within ``dagrun_timeout`` (``on_failure_callback`` of its DAG)."""
+    from processing_time.messages.blocks import escape
+
+    if context.get("reason") == "timed_out":
+        dag_id = escape(context["dag"].dag_id)
+        _tell(f":warning: A report is missing: a run of {dag_id} did not finish in time and was ended.")
+
+
 def tell_of_broken_incident(context: Context) -> None:
     """Say that an incident run could not be completed (``on_failure_callback`` of its last task).
 

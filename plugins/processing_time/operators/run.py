@@ -63,3 +63,9 @@ def as_of(context: Context, settings: Settings) -> datetime:
 def dry(context: Context) -> bool:
     """Whether the run evaluates and shows only."""
     return bool(context["params"].get("dry_run"))
+
+
+def backfill(context: Context) -> bool:
+    """Whether the run belongs to a backfill: it makes history, which nobody wants to be told of."""
+    run_type = context["dag_run"].run_type
+    return str(getattr(run_type, "value", run_type)) == "backfill"
