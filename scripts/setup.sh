@@ -65,6 +65,14 @@ missing_packages() {
     have_uv || "$python" -c 'import ensurepip, venv' 2>/dev/null || echo "$(basename "$python")-venv"
 }
 
+# The same for what only tests of the incident actions need: PHP with Laravel, and what sshd is linked with.
+missing_test_packages() {
+    [ -r /usr/share/php/Illuminate/autoload.php ] && php -m | grep -qx pdo_mysql ||
+        printf '%s\n' php-cli php-mysql php-laravel-framework
+    set -- /usr/lib/*/libwrap.so.0 /usr/lib/*/libnss_wrapper.so
+    have sshd || { [ -e "$1" ] && [ -e "$2" ]; } || printf '%s\n' libwrap0 libgssapi-krb5-2 libnss-wrapper
+}
+
 as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
 }
@@ -114,6 +122,18 @@ ensure_system() {
     [ $# = 0 ] || install_packages "$@"
 }
 
+# Without them `make test` says which tests it skips and why. The package of sshd would start a service, so its program alone is
+# taken out of it.
+ensure_test_programs() {
+    # shellcheck disable=SC2046
+    set -- $(missing_test_packages)
+    [ $# = 0 ] || (install_packages "$@") || echo "setup: going on without them, so some tests are skipped"
+    have sshd || [ -x .tools/sshd/usr/sbin/sshd ] || {
+        mkdir -p .tools/sshd
+        (cd .tools/sshd && apt-get download -q openssh-server && dpkg -x openssh-server_*.deb .) >.tools/apt.log 2>&1
+    } || echo "setup: no sshd, so the tests over SSH are skipped (see .tools/apt.log)"
+}
+
 ensure_uv() {
     [ ! -x .tools/bin/uv ] || return 0
     if have_uv; then
@@ -145,6 +165,7 @@ run)
     install_requirements requirements.txt
     ;;
 dev)
+    ensure_test_programs
     ensure_uv
     install_requirements requirements.txt requirements-dev.txt
     ;;
