@@ -15,7 +15,8 @@ import pytest
 
 from processing_time.model import Window
 from processing_time.reports import monthly, retention
-from processing_time.reports.monthly_rollup import SHARE, Rollup
+from processing_time.reports.monthly_rollup import Rollup
+from processing_time.reports.weekly_figures import SHARE
 from processing_time.settings import Settings, load
 from processing_time.sources.feature_flags import FeatureFlags
 from processing_time.store_reports import Period, ReportStore, Rolled, Trend
@@ -228,7 +229,7 @@ class TestWhatIsGone:
     ) -> None:
         rollup = roll(store, app, settings, date(2024, 2, 1))
         assert rollup.kept == ()
-        assert row(store, date(2024, 2, 1), RATE) == Rolled(date(2024, 2, 1), RATE, 0, None, 0, 0, 0)
+        assert row(store, date(2024, 2, 1), RATE) == Rolled(date(2024, 2, 1), RATE, 0, None, 0, 0, 1)
 
     def test_samples_that_were_removed_do_not_either(
         self, store: ReportStore, connect: Callable[[], Any], app: Application, settings: Settings

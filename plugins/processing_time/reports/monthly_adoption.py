@@ -10,7 +10,8 @@ from processing_time.model import ALL_COMPANIES, SourceUnavailable
 from processing_time.reports.document import Answer, Table
 from processing_time.reports.language import Language
 from processing_time.reports.monthly_figures import Counted, Id
-from processing_time.reports.monthly_rollup import SHARE, Rollup, shares
+from processing_time.reports.monthly_rollup import Rollup
+from processing_time.reports.weekly_figures import SHARE
 from processing_time.sources.scope import Service
 from processing_time.store_reports import Period, Rolled
 
@@ -48,7 +49,7 @@ class Adoption:
         companies = self._companies(counted)
         users = {c for c, own in companies.items() if own.used}
         on, used = (sum(getattr(own, name) for own in companies.values()) for name in ("on", "used"))
-        part, whole = shares(counted)[ALL_COMPANIES]
+        part = sum(use.appointments for use in counted.by_company(counted.eligible_ids()).values())
         texts = [
             self._stage(),
             self._say(
@@ -57,7 +58,7 @@ class Adoption:
                 used=used,
                 on=on,
                 companies=len(users),
-                share=self._share(part, whole),
+                share=self._share(part, counted.appointments),
             ),
         ]
         earlier = {c for c, row in self._before.items() if row.numerator}
@@ -107,21 +108,16 @@ class Adoption:
 
     def _by_company(self, counted: Counted) -> Table:
         say, number = self._say, self._language.number
-        parts = shares(counted)
-        rows = [
-            (
-                str(company_id),
-                number(own.with_processing_time),
-                number(own.on),
-                number(own.used),
-                number(parts.get(company_id, (0, 0))[0]),
-                self._share(*parts.get(company_id, (0, 0))),
-                self._earlier(company_id),
+        on, whole = counted.by_company(counted.eligible_ids()), counted.by_company(counted.services)
+        parts = {c: (on[c].appointments if c in on else 0, use.appointments) for c, use in whole.items()}
+        companies = self._companies(counted).items()
+        rows = []
+        for company_id, own in sorted(companies, key=lambda c: (-parts.get(c[0], (0, 0))[0], c[0])):
+            part = parts.get(company_id, (0, 0))
+            numbers = (own.with_processing_time, own.on, own.used, part[0])
+            rows.append(
+                (str(company_id), *map(number, numbers), self._share(*part), self._earlier(company_id))
             )
-            for company_id, own in sorted(
-                self._companies(counted).items(), key=lambda item: (-parts.get(item[0], (0, 0))[0], item[0])
-            )
-        ]
         return Table(
             title=say("Roll-out by company"),
             head=(

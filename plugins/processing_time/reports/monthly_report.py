@@ -23,8 +23,9 @@ from processing_time.reports.document import (
 from processing_time.reports.language import Language
 from processing_time.reports.monthly_adoption import Adoption
 from processing_time.reports.monthly_period import window
-from processing_time.reports.monthly_rollup import SHARE, Rollup
+from processing_time.reports.monthly_rollup import Rollup
 from processing_time.reports.trend import Course
+from processing_time.reports.weekly_figures import ADOPTION, SHARE
 from processing_time.settings import Metric, Settings
 from processing_time.store_reports import Period, Rolled, Trend
 
@@ -34,6 +35,7 @@ FIRST = (
     *(OVERLAPS, "phase_creation_time", SHARE),
 )
 """What is drawn, and shown first."""
+USE = (SHARE, ADOPTION)
 DIGITS = {"%": 2, "×": 2, "ms": 1, "keys": 1}
 """Behind the point, by unit; a rate needs two beside a target of 99."""
 SHORT = ("%", "×", "ms")
@@ -60,21 +62,26 @@ class _Report:
         self._rows: dict[tuple[str, int], dict[date, Rolled]] = defaultdict(dict)
         for row in (*history, *rollup.rows):
             self._rows[row.key][row.period_start] = row
-        keys = [*FIRST, *settings.metrics, *settings.log_rules]
-        self._keys = [key for key in dict.fromkeys(keys) if (key, ALL_COMPANIES) in self._rows]
+        rules = {**settings.metrics, **settings.log_rules}
+        keys = [*FIRST, ADOPTION, *rules]
+        self._keys = [
+            key
+            for key in dict.fromkeys(keys)
+            if (key in USE or (key in rules and rules[key].enabled)) and (key, ALL_COMPANIES) in self._rows
+        ]
         self._adoption = Adoption(rollup, history, language)
 
     def make(self) -> Report:
         language, last = self._language, Period.MONTHLY.step(self._month, 1) - timedelta(days=1)
         headline, judgement = self._headline()
         return Report(
-            name=f"processing-time-{self._month:%Y-%m}",
+            name=f"monthly-{self._month:%Y-%m}",
             language=language.code,
             title=self._say("Processing Time: {month}", month=language.month(self._month)),
             period=language.period(self._month, last),
             headline=headline,
             judgement=judgement,
-            figures=tuple(self._figure(key) for key in self._keys if self._metric(key) or key == SHARE),
+            figures=tuple(self._figure(key) for key in self._keys if key not in self._settings.log_rules),
             pictures=self._pictures(),
             parts=(self._checklist(), self._trends(), *self._adoption.tables()),
             notes=tuple(self._notes()),
@@ -88,11 +95,14 @@ class _Report:
     def _title(self, key: str) -> str:
         if key == SHARE:
             return self._say("Share of appointments with processing time")
-        return self._language.unit(self._settings.rule(key).title)
+        if key == ADOPTION:
+            return self._say("Services using processing time")
+        known = {**self._settings.metrics, **self._settings.log_rules}
+        return self._language.unit(known[key].title) if key in known else key
 
     def _unit(self, key: str) -> str:
         metric = self._metric(key)
-        return "%" if key == SHARE else metric.unit if metric else "lines"
+        return "%" if key in USE else metric.unit if metric else "lines"
 
     def _row(self, key: str, months: int = 0) -> Rolled | None:
         """What a metric came to for all companies in this month, or so many months later."""
@@ -118,7 +128,7 @@ class _Report:
     def _good(self, key: str, direction: float) -> Judgement:
         """Whether it is good that a metric goes up (above 0) or down."""
         metric = self._metric(key)
-        better = "higher" if key == SHARE else metric.better if metric else "lower"
+        better = "higher" if key in USE else metric.better if metric else "lower"
         if not direction:
             return Judgement.NEUTRAL
         return Judgement.GOOD if (direction > 0) == (better == "higher") else Judgement.BAD
@@ -333,14 +343,12 @@ class _Report:
     def _panel(self, key: str, months: Iterable[date]) -> Panel:
         metric, rows = self._metric(key), self._rows[key, ALL_COMPANIES]
         values = tuple(rows[m].value if m in rows else None for m in months)
-        bounds = []
-        if metric and metric.target is not None and key != OVERLAPS:
-            bounds.append(Bound(self._say("target"), metric.target))
-        if metric and metric.alert is not None and metric.alert != metric.target:
-            bounds.append(Bound(self._say("alert"), metric.alert))
+        levels = [(self._say("target"), metric.target), (self._say("alert"), metric.alert)] if metric else []
+        # Nought is no level that a count can be seen to keep to.
+        bounds = tuple(Bound(f"{name} {self._language.number(v)}", v) for name, v in levels if v)
         unit = self._unit(key)
-        top = 100.0 if unit == "%" else None
-        return Panel(self._title(key), unit, (Series(self._title(key), values),), tuple(bounds), top=top)
+        top = 100.5 if unit == "%" else None
+        return Panel(self._title(key), unit, (Series(self._title(key), values),), bounds, top=top)
 
     def _notes(self) -> list[str]:
         say, rollup = self._say, self._rollup

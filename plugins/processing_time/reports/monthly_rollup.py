@@ -10,16 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from zoneinfo import ZoneInfo
 
-from processing_time.model import ALL_COMPANIES, Sample, SourceUnavailable
+from processing_time.model import ALL_COMPANIES, Sample
 from processing_time.reports.monthly_figures import Counted, Id
+from processing_time.reports.monthly_period import window
 from processing_time.reports.monthly_rows import Rows
 from processing_time.reports.monthly_samples import SampleRollup
+from processing_time.reports.weekly_figures import adoption_rates
 from processing_time.sources.feature_flags import FeatureFlags
 from processing_time.store_reports import Rolled
-
-SHARE = "processing_time_share"
-"""Of all appointments created in the month, in per cent, those of services that processing time is on for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,23 +51,25 @@ def combine(
     samples: SampleRollup,
     before: Sequence[Rolled],
     flags: FeatureFlags | None,
-    doubt: str = "",
+    doubt: str,
+    zone: ZoneInfo,
 ) -> Rollup:
     """Put a month together.
 
     :param before: what the month's rows were until now.
     :param flags: None when they are not known.
     """
-    lost = {s.metric: s.reason for s in rows.samples if s.loss and s.company_id == ALL_COMPANIES}
-    measured = [*_rolled(month, rows.samples, lost), *_shares(month, rows.counted)]
-    gone = rows.counted is not None and not rows.counted.appointments
+    period = window(month, zone)
+    found = [*rows.samples, *(adoption_rates(rows.counted, period) if rows.counted else ())]
+    lost = {s.metric: s.reason for s in found if s.loss and s.company_id == ALL_COMPANIES}
+    measured = [*_rolled(month, found, lost), *samples.rows]
     until_now = {row.metric: row.samples for row in before if row.company_id == ALL_COMPANIES}
-    found = {row.metric: row.samples for row in samples.rows if row.company_id == ALL_COMPANIES}
-    kept = {m for m, count in until_now.items() if count > found.get(m, 0)}
-    if gone:
-        kept |= {row.metric for row in measured} & until_now.keys()
-    new = [row for row in (*measured, *samples.rows) if row.metric not in kept]
-    # What is switched off or cannot be measured now, but was when the month was rolled up before, stays as well.
+    now = {row.metric: row.samples for row in measured if row.company_id == ALL_COMPANIES}
+    kept = {metric for metric, made_of in until_now.items() if made_of > now.get(metric, 0)} - lost.keys()
+    if rows.counted is not None and not rows.counted.appointments:
+        kept |= {s.metric for s in found} & until_now.keys()
+    new = [row for row in measured if row.metric not in kept]
+    # What cannot be measured now, or is switched off, but was there when the month was rolled up before, stays as well.
     there = {row.metric for row in new}
     old = [row for row in before if row.metric not in there]
     return Rollup(
@@ -75,34 +77,12 @@ def combine(
     )
 
 
-def _rolled(month: date, found: Iterable[Sample], lost: dict[str, str]) -> list[Rolled]:
-    """The rows of samples out of the database; 0 samples of checks went into them."""
+def _rolled(month: date, found: Iterable[Sample], lost: Mapping[str, str]) -> list[Rolled]:
+    """The rows of what the database gave, a measurement each; a company without any population has none."""
     return [
-        Rolled(month, s.metric, s.company_id, s.value, s.numerator, s.denominator, samples=0)
+        Rolled(month, s.metric, s.company_id, s.value, s.numerator, s.denominator, samples=1)
         for s in found
-        if not s.loss and s.metric not in lost
+        if not s.loss
+        and s.metric not in lost
+        and (s.company_id == ALL_COMPANIES or s.numerator or s.denominator)
     ]
-
-
-def _shares(month: date, counted: Counted | None) -> list[Rolled]:
-    """How much of what is booked uses processing time, for all companies and for each that has appointments."""
-    if counted is None or isinstance(counted.eligible, SourceUnavailable):
-        return []
-    used = shares(counted)
-    return [
-        Rolled(month, SHARE, company_id, 100 * part / whole if whole else None, part, whole, samples=0)
-        for company_id, (part, whole) in sorted(used.items())
-        if whole or company_id == ALL_COMPANIES
-    ]
-
-
-def shares(counted: Counted) -> dict[int, tuple[int, int]]:
-    """By company, the appointments of services that processing time is on for, and all; 0 is all companies."""
-    on: frozenset[Id] = frozenset(counted.eligible_ids())
-    found: dict[int, tuple[int, int]] = {ALL_COMPANIES: (0, 0)}
-    for service_id, use in counted.uses.items():
-        part = use.appointments if service_id in on else 0
-        for company_id in {ALL_COMPANIES, counted.company(service_id) or ALL_COMPANIES}:
-            so_far = found.get(company_id, (0, 0))
-            found[company_id] = (so_far[0] + part, so_far[1] + use.appointments)
-    return found

@@ -122,7 +122,7 @@ def measure(counted: Counted, window: Window, settings: Settings) -> list[Sample
     """Every metric that comes from the rows; one that cannot be measured says why."""
     keys = [key for key in settings.enabled("mysql") if key in FIGURES]
     samples = [sample for key in keys for sample in _samples(key, counted, window, settings)]
-    return [*samples, *_adoption(counted, window)]
+    return [*samples, *adoption_rates(counted, window)]
 
 
 def lost(reason: str, window: Window, settings: Settings) -> list[Sample]:
@@ -161,7 +161,7 @@ def _samples(key: str, counted: Counted, window: Window, settings: Settings) -> 
         return [Sample(key, window).lost(Loss.LOST, str(fault))]
 
 
-def _adoption(counted: Counted, window: Window) -> Iterator[Sample]:
+def adoption_rates(counted: Counted, window: Window) -> Iterator[Sample]:
     """How many of the eligible services were used, and their share of all appointments; by company too."""
     try:
         eligible, in_use = counted.eligible_ids(), used(counted)
