@@ -6,6 +6,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -18,8 +19,10 @@ import pytest
 
 from demo.account import Account, Appointment, Flags
 from demo.application import Application
+from demo.processes import find_program
 from demo.traffic import Plan, generate
 from processing_time.incident.action import Outcome, Refused
+from processing_time.store_incident import DamagedCopy
 from tests.integration.turning_back import AS_OF, TOGGLE, Place, acted, child, planned
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -115,7 +118,9 @@ def test_there_and_back_again_bit_for_bit(account: Account, application: Applica
     assert result.detail["appointments"] == len(ids)
     columns = [name for (name, *_) in rows(application, "SHOW COLUMNS FROM appointment_phases")]
     at = columns.index("appointment_id")
-    assert phases(application) == [row for row in before if row[at] not in ids], "and no other phase is touched"
+    assert phases(application) == [row for row in before if row[at] not in ids], (
+        "and no other phase is touched"
+    )
     assert "=false" in application.env_file.read_text()
     assert planned(place, "rollback").empty
     back = acted(place, "relaunch", planned(place, "relaunch"))
@@ -149,7 +154,10 @@ def test_it_can_be_narrowed(account: Account, application: Application, place: P
         return {int(id_) for id_ in planned(place, "rollback", **more).detail["appointments"]}
 
     assert chosen(company_id=one.service.company_id) == company
-    assert chosen(service_id=one.service.id if isinstance(one.service.id, str) else str(one.service.id)) == service
+    assert (
+        chosen(service_id=one.service.id if isinstance(one.service.id, str) else str(one.service.id))
+        == service
+    )
     assert chosen(appointment_ids=(str(one.id), "999999999")) == {one.id}
     for wrong in ({"company_id": 4711}, {"service_id": "4711"}):
         with pytest.raises(Refused, match="there is no"):
@@ -337,7 +345,9 @@ def test_ids_that_belong_to_others_now_are_not_taken(
 
 def test_without_a_laravel_connection(few: Account, application: Application, place: Place) -> None:
     alone = replace(place, artisan=False)
-    with pytest.raises(Refused, match=r"switches the feature off first.*processing_time_laravel is not defined"):
+    with pytest.raises(
+        Refused, match=r"switches the feature off first.*processing_time_laravel is not defined"
+    ):
         planned(alone, "rollback")
     application.write_flags(Flags(enabled=False, service_whitelist=("3",)))
     with pytest.raises(Refused):
@@ -376,3 +386,133 @@ def test_a_login_without_the_grant_is_told(few: Account, application: Applicatio
     assert phases(application) == before
     change(application, "GRANT DELETE ON booking.appointment_phases TO pt_monitor_write@'%'")
     assert acted(place, "rollback", plan).outcome is Outcome.DONE
+
+
+WIDE = """ALTER TABLE appointment_phases
+  MODIFY updated_at TIMESTAMP(6) NULL ON UPDATE CURRENT_TIMESTAMP(6),
+  ADD made TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  ADD share FLOAT, ADD ratio DOUBLE, ADD price DECIMAL(30, 12), ADD bits BIT(10), ADD digest VARBINARY(64),
+  ADD picture LONGBLOB, ADD settings JSON, ADD note TEXT CHARACTER SET latin1, ADD colours SET('rot', 'grün'),
+  ADD size ENUM('klein', 'groß'), ADD pause TIME(3), ADD season YEAR, ADD day DATE, ADD at DATETIME(3), ADD `strange, ``name` INT,
+  ADD twice INT AS (duration_minutes * 2) VIRTUAL, ADD thrice INT AS (duration_minutes * 3) STORED"""
+VALUES = (
+    {
+        "updated_at": "'2026-06-01 00:00:00.000001'",
+        "made": "'2026-10-25 00:30:00'",
+        "share": "0.1",
+        "ratio": "1e0 / 3",
+        "price": "-123456789012345678.000000000001",
+        "bits": "b'1010101010'",
+        "digest": "UNHEX('00FF27255C0A')",
+        "picture": "REPEAT(UNHEX('DEADBEEF00'), 20000)",
+        "settings": """'{"b": 1.0, "a": "ü\\\\u0000 %s"}'""",
+        "note": "'süß, 100 % \\' \\\\ \\n'",
+        "colours": "'rot,grün'",
+        "size": "'groß'",
+        "pause": "'-23:59:59.999'",
+        "season": "2026",
+        "day": "'2026-02-29' - INTERVAL 0 DAY",
+        "at": "'2026-03-29 02:30:00.123'",
+        "`strange, ``name`": "-1",
+        "start_time": "'2026-10-25 00:30:00'",
+        "end_time": "'2026-10-25 01:30:00'",
+    },
+    {
+        "made": "'2026-10-25 01:30:00'",
+        "share": "-3.4028235e38",
+        "ratio": "5e-324",
+        "bits": "0",
+        "digest": "''",
+        "note": "''",
+        "colours": "''",
+        "size": "''",
+        "start_time": "NULL",
+        "id": "0",
+    },
+)
+
+
+@pytest.fixture
+def berlin(mariadb: Any) -> Iterator[str]:
+    """A server that knows Berlin, where an hour comes twice on 2026-10-25; a statement that makes a session live there."""
+    with closing(mariadb.root("mysql")) as root, root.cursor() as cursor:
+        cursor.execute("SELECT CONVERT_TZ('2026-06-01', 'UTC', 'Europe/Berlin')")
+        if cursor.fetchall() != ((None,),):
+            yield "SET time_zone = 'Europe/Berlin'"
+            return
+        program = find_program("mariadb-tzinfo-to-sql", "mariadb-server")
+        sql = subprocess.run(
+            [program, "/usr/share/zoneinfo/Europe/Berlin", "Europe/Berlin"], check=True, capture_output=True
+        ).stdout
+        for statement in sql.decode().split(";\n"):
+            if statement.strip() and not statement.startswith("\\"):
+                cursor.execute(statement)
+        yield "SET time_zone = 'Europe/Berlin'"
+        for table in ("time_zone", "time_zone_name", "time_zone_transition", "time_zone_transition_type"):
+            cursor.execute(f"TRUNCATE {table}")
+
+
+def test_every_kind_of_column_comes_back_bit_for_bit(
+    few: Account, application: Application, place: Place, berlin: str
+) -> None:
+    change(application, "SET NAMES utf8mb4", WIDE)
+    ids = [a.id for a in ahead(few)]
+    for id_, values in zip(ids, VALUES, strict=False):
+        assignments = ", ".join(f"{name} = {value}" for name, value in values.items())
+        change(
+            application,
+            "SET sql_mode = 'NO_AUTO_VALUE_ON_ZERO'",
+            f"UPDATE appointment_phases SET {assignments} WHERE appointment_id = {id_} ORDER BY id LIMIT 1",
+        )
+    before, checksum = phases(application), rows(application, "CHECKSUM TABLE appointment_phases")
+    away = replace(place, init=berlin)
+    result = acted(away, "rollback", planned(away, "rollback"))
+    assert (result.outcome, result.detail["appointments"]) == (Outcome.DONE, len(ids))
+    assert phases(application) == []
+    back = acted(away, "relaunch", planned(away, "relaunch"))
+    assert back.outcome is Outcome.DONE, back.lines
+    assert phases(application) == before
+    assert rows(application, "CHECKSUM TABLE appointment_phases") == checksum
+
+
+def test_a_column_that_cannot_be_copied_exactly_is_refused(
+    few: Account, application: Application, place: Place
+) -> None:
+    change(application, "ALTER TABLE appointment_phases ADD place POINT")
+    with pytest.raises(Refused, match=r"appointment_phases\.place has the type point"):
+        planned(place, "rollback")
+
+
+def test_a_column_that_is_gone_since_then_is_told(
+    few: Account, application: Application, place: Place
+) -> None:
+    acted(place, "rollback", planned(place, "rollback"))
+    plan = planned(place, "relaunch")
+    change(application, "ALTER TABLE appointment_phases DROP segment_name")
+    with pytest.raises(Refused, match="no column segment_name any more"):
+        acted(place, "relaunch", plan)
+    assert phases(application) == []
+
+
+def test_a_trigger_that_changes_what_is_put_back_is_noticed(
+    few: Account, application: Application, place: Place
+) -> None:
+    acted(place, "rollback", planned(place, "rollback"))
+    change(
+        application,
+        "CREATE TRIGGER tidy BEFORE INSERT ON appointment_phases FOR EACH ROW SET NEW.updated_at = '2026-01-01'",
+    )
+    result = acted(place, "relaunch", planned(place, "relaunch"))
+    assert result.outcome is Outcome.FAILED
+    assert any("read otherwise" in line for line in result.lines)
+    assert phases(application) == []
+    assert "=false" in application.env_file.read_text(), "and the feature stays off"
+
+
+def test_a_copy_that_was_changed_is_not_put_back(
+    few: Account, application: Application, place: Place
+) -> None:
+    acted(place, "rollback", planned(place, "rollback"))
+    change(application, "DELETE FROM processing_time_monitor.saved_phases ORDER BY phase_id LIMIT 1")
+    with pytest.raises(DamagedCopy, match="is not what was saved"):
+        planned(place, "relaunch")

@@ -83,7 +83,9 @@ class Switch:
 
     def set_flags(self, switch: str) -> FlagFile:
         file = self.flags(switch)
-        text = re.sub(rf"^{TOGGLE}=.*$", f"{TOGGLE}={file.after[TOGGLE]}", self._file.read_text(), flags=re.M)
+        text = re.sub(
+            rf"^{TOGGLE}=.*$", f"{TOGGLE}={file.after[TOGGLE]}", self._file.read_text(), flags=re.MULTILINE
+        )
         self._file.write_text(text)
         return file
 
@@ -91,7 +93,7 @@ class Switch:
         raise AssertionError("the configuration is not cached")
 
     def _value(self) -> str:
-        found = re.search(rf"^{TOGGLE}=(.*)$", self._file.read_text(), re.M)
+        found = re.search(rf"^{TOGGLE}=(.*)$", self._file.read_text(), re.MULTILINE)
         assert found
         return found[1]
 
