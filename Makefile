@@ -70,6 +70,10 @@ test-integration: $(DEV)  ## whole checks against a real MariaDB, Redis and HTTP
 test-unit test-sql test-dags test-integration:
 	@$(PY) -m pytest tests/$(@:test-%=%)
 
+.PHONY: test-laravel
+test-laravel: $(DEV)  ## the actions that go through the application, on a real Laravel, here and over SSH
+	@$(PY) -m pytest tests/integration/test_artisan_laravel.py tests/integration/test_artisan_ssh.py tests/integration/test_env_file.py
+
 .PHONY: test-mysql
 test-mysql: export PROCESSING_TIME_TEST_DSN = $(DSN)
 test-mysql: $(DEV)  ## the queries on a server of yours (DSN=mysql://root:password@127.0.0.1:3306/)

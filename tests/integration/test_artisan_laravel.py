@@ -16,7 +16,7 @@ from demo.services import MariaDB
 from processing_time.incident.action import Outcome, Plan, Refused, Request
 from processing_time.incident.application_cache import ClearApplicationCache
 from processing_time.incident.artisan import CommandFailed
-from processing_time.incident.feature import DisableFeature, EnableFeature
+from processing_time.incident.feature import MOUNTED_ALONE, DisableFeature, EnableFeature
 from processing_time.incident.missing_phases import CreateMissingPhases
 from processing_time.incident.sync_jobs import RetryFailedSyncs
 from tests.integration.laravel import SECRET, Laravel, needs_laravel
@@ -277,6 +277,29 @@ def test_disabling_is_for_everybody_and_enabling_goes_back(laravel: Laravel, cac
     assert enable.act(request_for("enable_feature"), hands, through_json(plan)).outcome is Outcome.DONE
     assert laravel.environment.read_bytes() == before
     assert laravel.artisan().features()["processing_time_service_whitelist"] == ["2", "3"]
+
+
+def test_a_copy_of_the_file_that_the_monitor_reads_and_that_does_not_follow_is_told(
+    laravel: Laravel, tmp_path: Path
+) -> None:
+    # As a file that is mounted alone: it stays what it was.
+    copy = tmp_path / "mounted"
+    copy.write_bytes(laravel.environment.read_bytes())
+    hands = laravel.hands()
+    application = hands.settings.application.model_copy(update={"env_file": copy})
+    hands = replace(hands, settings=hands.settings.model_copy(update={"application": application}))
+    plan = DisableFeature().plan(request_for("disable_feature"), hands)
+    result = DisableFeature().act(request_for("disable_feature"), hands, plan)
+    assert result.outcome is Outcome.DONE
+    assert MOUNTED_ALONE in result.lines
+
+
+@pytest.mark.parametrize(("companies", "whom"), [("", "ALL companies"), ("1,5", "the companies 1, 5")])
+def test_enabling_says_for_whom(laravel: Laravel, companies: str, whom: str) -> None:
+    laravel.environment.write_text(f"FEATURE_PROCESSING_TIME_COMPANY_WHITELIST={companies}\n")
+    plan = EnableFeature().plan(request_for("enable_feature"), laravel.hands())
+    assert f"With that it is on for {whom}." in plan.lines
+    assert "FEATURE_PROCESSING_TIME_ENABLED: not set → true" in plan.lines
 
 
 def test_a_configuration_that_was_cached_before_the_file_changed_is_rebuilt(laravel: Laravel) -> None:

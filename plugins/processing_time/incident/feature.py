@@ -11,13 +11,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from processing_time.incident.action import Hands, Outcome, Plan, Refused, Request, Result
-from processing_time.incident.artisan import Artisan, FlagFile, Ran, Switch
+from processing_time.incident.artisan import FlagFile, Ran, Switch
+from processing_time.model import SourceUnavailable
+from processing_time.settings import Settings
+from processing_time.sources import feature_flags
 
 RELOAD = (
     "Processes that live long keep the old flags: php artisan queue:restart for queue workers, a reload for Octane, and for"
     " PHP-FPM where opcache.validate_timestamps is 0."
 )
+MOUNTED_ALONE = (
+    "The monitor itself still reads other flags in application.env_file: a file that is mounted alone stays the old one."
+    " Mount its directory, or restart what mounts it; until then its metrics count by the old flags."
+)
 _ENABLED, _SERVICES = "processing_time_enabled", "processing_time_service_whitelist"
+_COMPANIES = "processing_time_company_whitelist"
 
 
 class _SwitchFeature:
@@ -39,6 +47,7 @@ class _SwitchFeature:
         ]
         if file.saved:
             lines.append(f"These are the values from before it was disabled, saved at {file.saved}.")
+        lines += _for_whom(file, reads)
         if file.config_cached:
             lines.append("The configuration is cached, so it is rebuilt (php artisan config:cache).")
         return Plan(
@@ -66,10 +75,11 @@ class _SwitchFeature:
                 )
             file = artisan.set_flags(self.switch)
         runs = [artisan.rebuild_config()] if file.config_cached else []
-        return self._verified(artisan, file, plan, runs)
+        return self._verified(artisan.features(), file, plan, runs, hands.settings)
 
-    def _verified(self, artisan: Artisan, file: FlagFile, plan: Plan, runs: list[Ran]) -> Result:
-        reads = artisan.features()
+    def _verified(
+        self, reads: Mapping[str, Any], file: FlagFile, plan: Plan, runs: list[Ran], settings: Settings
+    ) -> Result:
         detail = {**plan.detail, "application_reads": _flags(reads), "runs": [ran.to_json() for ran in runs]}
         now = f"The application now reads: master toggle {_word(reads.get(_ENABLED))}, {_listed(reads.get(_SERVICES))}."
         if not _follows(file, reads):
@@ -81,7 +91,7 @@ class _SwitchFeature:
                 ),
                 detail,
             )
-        return Result(Outcome.DONE, (now, RELOAD, self.undo), detail)
+        return Result(Outcome.DONE, (now, *_own_view(settings, file), RELOAD, self.undo), detail)
 
 
 class DisableFeature(_SwitchFeature):
@@ -107,6 +117,23 @@ def _changed(file: FlagFile) -> list[str]:
 def _follows(file: FlagFile, reads: Mapping[str, Any]) -> bool:
     """Whether the application reads what the file says once it is switched."""
     return (bool(reads.get(_ENABLED)), bool(reads.get(_SERVICES))) == (file.toggle, file.listed)
+
+
+def _for_whom(file: FlagFile, reads: Mapping[str, Any]) -> list[str]:
+    if not file.toggle:
+        return []
+    companies = ", ".join(str(id_) for id_ in reads.get(_COMPANIES) or ())
+    return [f"With that it is on for {f'the companies {companies}' if companies else 'ALL companies'}."]
+
+
+def _own_view(settings: Settings, file: FlagFile) -> list[str]:
+    """What to do when our own copy of ``.env`` does not follow; one that cannot be read alerts by itself."""
+    try:
+        flags = feature_flags.read(settings.application.env_file)
+    except SourceUnavailable:
+        return []
+    same = (flags.enabled, bool(flags.service_whitelist)) == (file.toggle, file.listed)
+    return [] if same or not flags.configured else [MOUNTED_ALONE]
 
 
 def _flags(reads: Mapping[str, Any]) -> dict[str, Any]:
