@@ -121,13 +121,13 @@ class Adoption:
         return Table(
             title=say("Roll-out by company"),
             head=(
-                say("company"),
-                say("services with it"),
-                say("on"),
-                say("booked"),
-                say("appointments"),
-                say("share"),
-                say("month before"),
+                say("Company"),
+                say("Services with processing time"),
+                say("Switched on"),
+                say("Booked"),
+                say("Appointments"),
+                say("Share"),
+                say("Month before"),
             ),
             rows=tuple(rows[:SHOWN]),
             numeric=frozenset(range(1, 7)),
@@ -146,14 +146,20 @@ class Adoption:
                 (
                     self._rollup.names.get(service.id, str(service.id)),
                     "–" if service.company_id is None else str(service.company_id),
-                    say("on") if service.id in on else say("off"),
+                    say("yes") if service.id in on else say("no"),
                     number(_booked(counted, service)),
                     self._share(use.with_phases, use.appointments) if use else "–",
                 )
             )
         return Table(
             title=say("Roll-out by service"),
-            head=(say("service"), say("company"), say("flag"), say("appointments"), say("with phases")),
+            head=(
+                say("Service"),
+                say("Company"),
+                say("Switched on"),
+                say("Appointments"),
+                say("With phases"),
+            ),
             rows=tuple(rows[:SHOWN]),
             numeric=frozenset({3, 4}),
             empty=say("No service has processing time."),
@@ -168,12 +174,8 @@ class Adoption:
         return self._language.quantity(row.value, "%", 1) if row and row.value is not None else "–"
 
     def _left_out(self, rows: int) -> str:
-        more = rows - SHOWN
-        return (
-            self._language.count("{n} more is not shown.", "{n} more are not shown.", more)
-            if more > 0
-            else ""
-        )
+        left = rows - SHOWN
+        return self._say("and {n} more", n=self._language.number(left)) if left > 0 else ""
 
 
 def _booked(counted: Counted, service: Service) -> int:

@@ -220,11 +220,11 @@ class _Report:
         return Table(
             title=self._say("Performance trends"),
             head=(
-                self._say("metric"),
+                self._say("Metric"),
                 *months,
-                self._say("a month"),
-                self._say("trend"),
-                self._say("chance"),
+                self._say("A month"),
+                self._say("Trend"),
+                self._say("Chance"),
             ),
             rows=tuple(rows),
             numeric=frozenset({1, 2, 3, 4, 6}),
