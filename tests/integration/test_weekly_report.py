@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: MIT
+"""The weekly report in a real Airflow: its numbers, what is kept and told, and what a repetition changes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from demo.account import BERLIN, Account
+from demo.application import Application
+from demo.services import MariaDB
+from demo.slack import StandInSlack
+from demo.traffic import Plan, Trouble, generate
+from tests.integration.test_health_check import rows
+
+PROJECT = Path(__file__).resolve().parents[2]
+MONDAY = datetime.fromisoformat("2026-03-30T08:30+02:00")
+"""The Monday after the clocks went forward: its week has 167 hours."""
+FIRST = date(2026, 3, 23)
+REPORTS = "C0REPORTS01"
+Watch = Callable[[Application], None]
+
+
+@pytest.fixture(scope="session")
+def _dag(airflow_db: None) -> Any:
+    from airflow.dag_processing.dagbag import DagBag
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PROCESSING_TIME__SCHEDULE__RETRY_DELAY", "1s")
+        bag = DagBag(PROJECT / "dags")
+    assert bag.import_errors == {}
+    return bag.dags["processing_time_weekly_report"]
+
+
+@pytest.fixture
+def report(_dag: Any) -> Callable[..., dict[str, str]]:
+    """Run it for an instant; the states of its tasks by name."""
+
+    def run(as_of: datetime = MONDAY, **conf: Any) -> dict[str, str]:
+        given = {"as_of": as_of.isoformat(), "dry_run": False, "company_id": None, **conf}
+        made = _dag.test(run_conf=given)
+        return {i.task_id: str(i.state) for i in made.get_task_instances()}
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def accounts() -> dict[str, Account]:
+    """Three weeks of the application in each world, with a day of trouble in the week of the report."""
+    trouble = (Trouble(MONDAY - timedelta(days=5), MONDAY - timedelta(days=4), 0.5, company_id=2),)
+    return {
+        world: generate(
+            Plan(
+                MONDAY - timedelta(hours=1),
+                world=world,
+                days=21,
+                phase_failures=trouble,
+                sync_failures=trouble,
+            )
+        )
+        for world in ("guide", "deployed")
+    }
+
+
+@pytest.fixture
+def guide(accounts: dict[str, Account], application: Application, watch: Watch) -> Account:
+    application.build(accounts["guide"])
+    watch(application)
+    return accounts["guide"]
+
+
+def weekly(application: Application, mariadb: MariaDB) -> dict[tuple[date, str, int], dict[str, Any]]:
+    found = rows(application, mariadb, "SELECT * FROM weekly")
+    return {(r["period_start"], r["metric"], r["company_id"]): r for r in found}
+
+
+def week_of(account: Account, first: date, company: int = 0) -> dict[str, tuple[float, float]]:
+    """The week counted from what was generated, by local dates."""
+    days = {first + timedelta(days=n) for n in range(7)}
+
+    def local(at: datetime) -> date:
+        return at.astimezone(BERLIN).date()
+
+    created = [
+        a
+        for a in account.appointments
+        if not a.deleted and local(a.created_at) in days and company in (0, a.service.company_id)
+    ]
+    own = [a for a in created if account.flags.allow(a.service)]
+    complete = [a for a in own if a.phases]
+    durations = [
+        r.duration_ms
+        for r in account.records
+        if r.happening == "phases_created" and local(r.at) in days and r.duration_ms
+    ]
+    looked = Counter(r.happening for r in account.records if local(r.at) in days)
+    hits, misses = looked["cache_hit"], looked["cache_miss"]
+    allowed = [
+        s
+        for s in account.services
+        if account.flags.allow(s) and not s.withdrawn and company in (0, s.company_id)
+    ]
+    return {
+        "phase_creation_success_rate": (len(complete), len(own)),
+        "orphaned_appointments": (len(own) - len(complete), len(own)),
+        "calcom_sync_success_rate": (sum(a.sync == "synced" for a in own), len(own)),
+        "phase_distribution": (sum(len(a.phases) for a in complete), len(complete)),
+        "appointment_share": (len(own), len(created)),
+        "service_adoption": (len({a.service.id for a in own}), len(allowed)),
+        **(
+            {
+                "phase_creation_time": (pytest.approx(sum(durations)), len(durations)),
+                "availability_cache_hit_rate": (hits, hits + misses),
+            }
+            if not company
+            else {}
+        ),
+    }
+
+
+@pytest.mark.parametrize("world", ["guide", "deployed"])
+def test_the_week_equals_an_independent_count(
+    world: str,
+    accounts: dict[str, Account],
+    application: Application,
+    mariadb: MariaDB,
+    watch: Watch,
+    report: Callable[..., dict[str, str]],
+) -> None:
+    account = accounts[world]
+    application.build(account)
+    watch(application)
+    assert report() == {"report": "success", "deliver": "success"}
+    kept = weekly(application, mariadb)
+    for company in (0, *(c.id for c in account.companies)):
+        counted = week_of(account, FIRST, company)
+        if world == "deployed":
+            counted.pop("phase_creation_time", None)
+            counted.pop("availability_cache_hit_rate", None)
+        for key, figures in counted.items():
+            row = kept[FIRST, key, company]
+            assert (row["numerator"], row["denominator"]) == figures, (key, company)
+        before = week_of(account, FIRST - timedelta(days=7), company)["phase_creation_success_rate"]
+        row = kept[FIRST, "phase_creation_success_rate", company]
+        assert row["previous_value"] == pytest.approx(100 * before[0] / before[1])
+    assert {first for first, _, _ in kept} == {FIRST}
+
+
+def test_slack_gets_one_message_a_chart_and_the_details(
+    guide: Account, slack: StandInSlack, report: Callable[..., dict[str, str]]
+) -> None:
+    report()
+    messages = slack.messages(REPORTS)
+    roots = [m for m in messages if m.get("thread_ts", m["ts"]) == m["ts"]]
+    first, chart = roots
+    assert "week 13" in first["text"]
+    assert len(first["blocks"]) <= 5
+    (picture,) = chart["files"]
+    assert picture["name"] == "weekly-2026-03-23-1.png"
+    thread = slack.thread(REPORTS, first["ts"])[1:]
+    assert [f["name"] for m in thread for f in m.get("files", [])] == ["weekly-2026-03-23.html"]
+    text = "\n".join(m["text"] for m in thread)
+    for part in ("Weekly checklist", "Services with processing time", "Baseline", "not measurable here"):
+        assert part in text
+    for customer in guide.customers:
+        assert customer.name not in text
+
+
+def test_a_repeated_run_keeps_the_same_and_tells_nobody_again(
+    guide: Account,
+    application: Application,
+    mariadb: MariaDB,
+    slack: StandInSlack,
+    report: Callable[..., dict[str, str]],
+) -> None:
+    report()
+    kept, told = weekly(application, mariadb), len(slack.messages())
+    report()
+    report(MONDAY + timedelta(hours=9))
+    assert weekly(application, mariadb) == kept
+    assert len(slack.messages()) == told
+
+
+def test_a_dry_run_and_another_day_keep_and_tell_nothing(
+    guide: Account,
+    application: Application,
+    mariadb: MariaDB,
+    slack: StandInSlack,
+    report: Callable[..., dict[str, str]],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("PROCESSING_TIME__REPORTS__HTML", str(tmp_path / "pages"))
+    assert report(dry_run=True)["report"] == "success"
+    assert not list(tmp_path.glob("pages/*"))
+    assert report(MONDAY - timedelta(days=1))["report"] == "success"
+    assert [page.name for page in tmp_path.glob("pages/*")] == ["weekly-2026-03-22.html"]
+    assert slack.messages() == []
+    assert weekly(application, mariadb) == {}
+
+
+def test_weeks_written_in_any_order_know_their_predecessor(
+    guide: Account, application: Application, mariadb: MariaDB, report: Callable[..., dict[str, str]]
+) -> None:
+    key = ("phase_creation_success_rate", 0)
+    report()
+    report(MONDAY - timedelta(days=7))
+    kept = weekly(application, mariadb)
+    earlier, later = kept[FIRST - timedelta(days=7), *key], kept[FIRST, *key]
+    assert later["previous_value"] == earlier["value"]
+    assert (earlier["trend"], later["trend"]) == ("flat", "down")
+
+
+def test_one_company_only(
+    guide: Account,
+    application: Application,
+    mariadb: MariaDB,
+    slack: StandInSlack,
+    report: Callable[..., dict[str, str]],
+) -> None:
+    report(company_id=2)
+    kept = weekly(application, mariadb)
+    assert {company for _, _, company in kept} == {2}
+    row = kept[FIRST, "phase_creation_success_rate", 2]
+    assert (row["numerator"], row["denominator"]) == week_of(guide, FIRST, 2)["phase_creation_success_rate"]
+    assert "company 2" in slack.messages(REPORTS)[0]["text"]
+    report()
+    assert weekly(application, mariadb)[FIRST, "phase_creation_success_rate", 2] == row
+    assert sum("week 13" in m["text"] for m in slack.messages(REPORTS)) == 2
+
+
+def test_a_company_that_does_not_exist_is_refused(
+    guide: Account,
+    slack: StandInSlack,
+    report: Callable[..., dict[str, str]],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    assert report(company_id=99)["report"] == "failed"
+    assert slack.messages() == []
+
+
+def test_a_page_goes_where_the_settings_say_and_slack_links_to_it(
+    guide: Account,
+    slack: StandInSlack,
+    report: Callable[..., dict[str, str]],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("PROCESSING_TIME__REPORTS__HTML", f"file://{tmp_path}/pages")
+    monkeypatch.setenv("PROCESSING_TIME__REPORTS__HTML_URL", "https://reports.example.org/booking/")
+    monkeypatch.setenv("PROCESSING_TIME__REPORTS__LANGUAGE", "de")
+    report()
+    page = (tmp_path / "pages" / "weekly-2026-03-23.html").read_text(encoding="utf-8")
+    assert '<html lang="de">' in page
+    assert "167 Stunden" in page
+    first = slack.messages(REPORTS)[0]
+    assert "https://reports.example.org/booking/weekly-2026-03-23.html" in first["text"]
+    assert "Woche 13" in first["text"]
+    assert not [f for m in slack.messages() for f in m.get("files", []) if f["name"].endswith(".html")]
+
+
+def test_without_the_database_the_report_says_so(
+    guide: Account,
+    application: Application,
+    mariadb: MariaDB,
+    slack: StandInSlack,
+    report: Callable[..., dict[str, str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    report()
+    kept = weekly(application, mariadb)
+    monkeypatch.setenv("AIRFLOW_CONN_PROCESSING_TIME_MYSQL", "mysql://nobody:nothing@127.0.0.1:1/booking")
+    slack.reset()
+    assert report(MONDAY)["report"] == "success"
+    now = weekly(application, mariadb)
+    assert {key: row["value"] for key, row in now.items()} == {key: row["value"] for key, row in kept.items()}
