@@ -238,7 +238,7 @@ def test_failed_and_success_are_words_of_the_message(
     ],
 )
 def test_where_the_message_ends(text: str, message: str) -> None:
-    assert records.message(text.encode()) == message.encode()
+    assert records.message(text) == message
 
 
 @pytest.mark.parametrize(

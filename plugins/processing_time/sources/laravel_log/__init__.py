@@ -129,25 +129,32 @@ class _Reading:
         self._today = _second(timeline.windows["today"].start)
         end = _second(timeline.as_of)
         self._day_ago = end - 24 * 3600
-        rules = [settings.log_rules[k] for k in settings.enabled("log") if k in settings.log_rules]
-        longest = max((_within(rule) for rule in rules), default=0)
+        rules = [k for k in settings.enabled("log") if k in settings.log_rules]
+        windows = {key: _within(settings.log_rules[key]) for key in rules}
         asked = end if need_since is None else _second(need_since)
         marks = {mark.name: mark for mark in _marks(settings)}
         distinct = tuple(dict.fromkeys(marks.values()))  # several names may ask for the same
         self._index = {name: distinct.index(mark) for name, mark in marks.items()}
+        self._series_from: dict[int, int] = {}
+        for key, within in windows.items():
+            if within:
+                index = self._index[f"{key}.match"]
+                self._series_from[index] = min(self._since - within, self._series_from.get(index, end))
         self._plan = Plan(
             marks=distinct,
             zone=settings.application.timezone,
-            start=min(self._since - longest, self._day_ago, self._today, asked),
+            start=min(self._since - max(windows.values(), default=0), self._day_ago, self._today, asked),
             end=end,
+            edges=(self._since, self._today, self._day_ago),
+            series_from=tuple(self._series_from.get(i) for i in range(len(distinct))),
             numbers_from=self._since,
         )
-        self._tally = Tally(self._plan)
+        self._tallies: list[Tally] = []
 
     def scan(self, files: list[LogFile]) -> None:
         """Read the slice out of the files."""
         plan = self._plan
-        self._tally = scan(plan, parts(files, self._settings.application_zone, plan.start, plan.end))
+        self._tallies = scan(plan, parts(files, self._settings.application_zone, plan.start, plan.end))
 
     def samples(self) -> Iterator[Sample]:
         """One for each enabled metric and rule."""
@@ -189,7 +196,7 @@ class _Reading:
 
     def _mean(self, key: str) -> Sample:
         name = f"{key}.value"
-        numbers = sorted(self._tally.numbers[self._index[name]]) if name in self._index else []
+        numbers = sorted(self._tallies[self._index[name]].numbers) if name in self._index else []
         total = math.fsum(numbers)
         return Sample(
             metric=key,
@@ -210,7 +217,9 @@ class _Reading:
         largest, burst_at = total, None
         if rule.within:
             first = self._since - _within(rule)
-            largest, at = _busiest(self._series(f"{key}.match", first), _within(rule))
+            index = self._index[f"{key}.match"]
+            series = self._tallies[index].series[first - self._series_from[index] :]
+            largest, at = _busiest(series, _within(rule))
             burst_at = None if at is None else iso(first + at)
         detail: dict[str, Any] = {
             "burst_at": burst_at,
@@ -221,18 +230,14 @@ class _Reading:
             detail["successes"] = self._count(f"{key}.successes", self._since)
         return Sample(metric=key, window=self._window, value=largest, numerator=total, detail=detail)
 
-    def _series(self, name: str, first: int) -> array[int]:
-        """Counts a second from an instant up to ``as_of``; none for what nobody asked for."""
-        counts = self._tally.counts[self._index[name]] if name in self._index else array("I")
-        return counts[first - self._plan.start :]
-
     def _count(self, name: str, first: int) -> int:
-        return sum(self._series(name, first))
+        """How often something was seen since one of the plan's edges; never, if nobody asked for it."""
+        if name not in self._index:
+            return 0
+        return self._tallies[self._index[name]].since[self._plan.edges.index(first)]
 
     def _newest(self, name: str) -> int | None:
-        counts = self._series(name, self._plan.start)
-        filled = len(counts.tobytes().rstrip(b"\0"))
-        return self._plan.start + (filled - 1) // counts.itemsize if filled else None
+        return self._tallies[self._index[name]].newest
 
 
 def _busiest(counts: array[int], within: int) -> tuple[int, int | None]:

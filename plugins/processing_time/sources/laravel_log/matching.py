@@ -1,30 +1,25 @@
 # SPDX-License-Identifier: MIT
 """What records hold: all patterns of all metrics and rules in one pass, on an engine that does not backtrack.
 
-Two steps. :class:`Finder` looks for one telling text of each mark in whole pages, to find the few lines that matter.
-:class:`Matcher` then runs all patterns over the text of such a record at once.
+Two steps. :class:`Finder` looks for one telling text of each mark in whole pages, to find the few lines that matter,
+and tells which marks each may bear. :class:`Matcher` then asks such a record for those: for literals as Python does,
+which is the fastest for a short text, for all regular expressions at once.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
-
+from itertools import compress, repeat
+from typing import Any
 import hyperscan
 
 from processing_time.sources.laravel_log.records import CRITICAL, message
 
 _REGEX = "regex:"
-_KEPT = 1000
-"""Answers that are kept, so that records that are alike are cheap and memory stays flat."""
-_SHORT = 512
-
-Counts: TypeAlias = "array[int]"
-"""How often a mark was seen, a second a number."""
+_NOTHING: frozenset[str] = frozenset()
 
 
 class PatternError(ValueError):
@@ -50,101 +45,169 @@ class Mark:
 
 
 class Finder:
-    """Finds in a page the places that records with a mark cannot do without."""
+    """Finds in a page the places that records with a mark cannot do without.
+
+    :param every_record: find every record there is.
+    :ivar groups: the marks, as indices, that the same texts are telling of; each mark is in one group.
+    """
 
     def __init__(self, marks: Sequence[Mark], every_record: bool) -> None:
-        texts = {text for mark in marks for text in _telling(mark)}
-        fewest = {text for text in texts if not any(other != text and other in text for other in texts)}
-        expressions = [_escaped(text) for text in sorted(fewest)]
-        if every_record or "" in texts:
-            expressions = [rb"\[\d{4}-\d\d-\d\d"]
-        self._scan = _scanner(expressions, 0)
-        self._ends: list[int] = []
-        append = self._ends.append
-        self._note = lambda _id, _start, end, _flags, _context: append(end)
+        groups: dict[tuple[str, ...], list[int]] = {}
+        for i, mark in enumerate(marks):
+            groups.setdefault(_telling(mark), []).append(i)
+        if every_record or ("",) in groups:
+            self.groups = [[*range(len(marks))]]
+            expressions = [(rb"\[\d{4}-\d\d-\d\d", 0)]
+        else:
+            self.groups = list(groups.values())
+            expressions = [(_escaped(text), number) for number, texts in enumerate(groups) for text in texts]
+        self._scan = _scanner(expressions)
+        self._found: list[tuple[int, int]] = []
+        append = self._found.append
+        self._note = lambda group, _start, end, _flags, _context: append((end, group))
 
-    def places(self, page: bytes) -> list[int]:
-        """Offsets into the page, rising; valid until the next call."""
-        self._ends.clear()
+    def places(self, page: bytes) -> list[tuple[int, int]]:
+        """Offsets into the page, rising, with the group that each tells of; valid until the next call."""
+        self._found.clear()
         self._scan(page, self._note)
-        self._ends.sort()
-        return self._ends
+        self._found.sort()
+        return self._found
 
 
-class Matcher:
-    """Tells which marks a record's text bears.
+@dataclass(slots=True)
+class Answer:
+    """What a record's level, literals and message say about the marks of a group.
 
-    :param counts: what stands for each mark in the answers.
+    :ivar certain: marks that it bears.
+    :ivar questions: what has to be asked about others.
+    :ivar times: when there were such records; for the caller.
+    """
+
+    certain: tuple[int, ...]
+    questions: tuple[Question, ...]
+    times: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a record's text has to hold, beside what is known of it, to bear a mark.
+
+    :ivar regexes: all of these.
+    :ivar words: one of these in its message, if there are any.
+    :ivar number: a number here.
+    """
+
+    mark: int
+    regexes: frozenset[str]
+    words: frozenset[str]
+    number: _Number | None
+
+
+class Group:
+    """Marks of which the same text is telling, and what decides about them.
+
+    Texts are bytes read as latin-1, a character a byte: Python is several times faster with these.
+
     :raises PatternError: when a pattern needs look-around or back-references.
     """
 
-    def __init__(self, marks: Sequence[Mark], counts: Sequence[Counts]) -> None:
-        for mark in marks:
+    def __init__(self, marks: Sequence[Mark], indices: Sequence[int]) -> None:
+        self._marks = {i: marks[i] for i in indices}
+        for mark in self._marks.values():
             _check(mark)
-        self._marks = marks
-        self._counts = counts
-        self._patterns = sorted({p for mark in marks for p in (*mark.all_of, *mark.message_any_of)})
-        self._numbers = [_Number(mark.value) if mark.value else None for mark in marks]
-        flags = hyperscan.HS_FLAG_SINGLEMATCH | hyperscan.HS_FLAG_UTF8
-        self._scan = _scanner([_expression(pattern) for pattern in self._patterns], flags)
-        self._seen: list[int] = []
-        append = self._seen.append
-        self._note = lambda pattern, _start, _end, _flags, _context: append(pattern)
-        self._judged: dict[tuple[object, ...], tuple[tuple[Counts, ...], tuple[int, ...]]] = {}
-        self._found: dict[bytes, set[str]] = {}
+        words = {p for mark in self._marks.values() for p in mark.message_any_of}
+        patterns = words.union(*(mark.all_of for mark in self._marks.values()))
+        self._regexes = frozenset(p for p in patterns if p.startswith(_REGEX))
+        self._names = sorted(patterns - self._regexes)
+        self._literals = [_latin(name) for name in self._names]
+        self._numbers = {i: _Number(mark.value) for i, mark in self._marks.items() if mark.value}
+        self._wordy = bool(words | self._regexes)
+        self._telling = _Patterns(words | self._regexes)
+        self._said = Memo(self._find_said)
+        self._answers = Memo(self._judge, kept=None)
 
-    def marks(self, text: bytes, severity: bytes) -> tuple[tuple[Counts, ...], tuple[int, ...]]:
-        """The counts of the marks that a record bears; the indices of those that :meth:`ask` has to decide about.
+    @property
+    def given(self) -> Iterable[Answer]:
+        """All answers that were given so far."""
+        return self._answers.values()
 
-        :param text: what follows the level on the record's first line, in valid UTF-8.
-        :param severity: its level, such as ``ERROR``.
+    def answers(self, levels: Iterable[str], texts: Sequence[str]) -> Iterator[Answer]:
+        """What literals and the messages of records say about their marks.
+
+        :param levels: of each record, such as ``ERROR``.
+        :param texts: what follows the level on its first line.
         """
-        self._seen.clear()
-        self._scan(text, self._note)
-        key = (severity, *self._seen)
-        judged = self._judged.get(key)
-        if judged is None:
-            _forget(self._judged)
-            judged = self._judged[key] = self._judge(severity, {self._patterns[i] for i in self._seen})
-        return judged
+        said: Iterable[frozenset[str]] = repeat(_NOTHING)
+        if self._wordy:
+            said = [self._said[text.partition(" {")[0].partition(" [")[0]] for text in texts]
+        held = [[literal in text for text in texts] for literal in self._literals]
+        return map(self._answers.__getitem__, zip(levels, said, *held))
 
-    def ask(self, depends: Iterable[int], text: bytes) -> Iterator[tuple[int, float | None]]:
-        """Those of the marks that the record bears after all, with the number that belongs to a mark, if one does."""
-        for i in depends:
-            words = self._marks[i].message_any_of
-            if words and not self._says(text, words):
+    def settle(self, question: Question, text: str) -> tuple[bool, float | None]:
+        """Whether a record bears the mark of a question after all, and with what number."""
+        text = text.rstrip("\r")
+        if question.regexes and not question.regexes <= self._telling.found(text):
+            return False, None
+        if question.words and question.words.isdisjoint(self._telling.found(message(text))):
+            return False, None
+        number = question.number.find(_utf8(text)) if question.number else None
+        return question.number is None or number is not None, number
+
+    def _find_said(self, message: str) -> frozenset[str]:
+        """Words and regular expressions in what surely is message: messages are few, what varies is the context."""
+        return frozenset(p for p in self._telling.found(message) if not _minds_its_place(p))
+
+    def _judge(self, key: tuple[Any, ...]) -> Answer:
+        severity, said, *held = key
+        holds = said.union(compress(self._names, held))
+        certain, questions = [], []
+        for i, mark in self._marks.items():
+            regexes = self._regexes.intersection(mark.all_of) - holds
+            words = frozenset(() if said.intersection(mark.message_any_of) else mark.message_any_of)
+            if mark.critical:
+                certain += [i] if severity in CRITICAL else []
+            elif not mark.all_of or not (holds | regexes).issuperset(mark.all_of) or (words and not words & (holds | self._regexes)):
                 continue
-            number = self._numbers[i]
-            found = number.find(text) if number else None
-            if number is None or found is not None:
-                yield i, found
+            elif regexes or words or mark.value:
+                questions.append(Question(i, regexes, words, self._numbers.get(i)))
+            else:
+                certain.append(i)
+        return Answer(tuple(certain), tuple(questions))
 
-    def _says(self, text: bytes, words: Sequence[str]) -> bool:
-        """Whether the message holds one of the words. Where it ends is only asked when that makes a difference."""
-        surely = text.partition(b" {")[0].partition(b" [")[0]
-        return not self._find(surely).isdisjoint(words) or not self._find(message(text)).isdisjoint(words)
 
-    def _find(self, text: bytes) -> set[str]:
-        """The patterns that a message holds: messages are few, what varies is in the context."""
-        found = self._found.get(text)
-        if found is None:
-            self._seen.clear()
-            self._scan(text, self._note)
-            found = {self._patterns[i] for i in self._seen}
-            if len(text) <= _SHORT:
-                _forget(self._found)
-                self._found[text] = found
-        return found
+class Memo(dict[Any, Any]):
+    """Answers that are kept, so that what is alike is cheap and memory stays flat.
 
-    def _judge(self, severity: bytes, found: set[str]) -> tuple[tuple[Counts, ...], tuple[int, ...]]:
-        bears = [
-            i
-            for i, mark in enumerate(self._marks)
-            if (severity in CRITICAL if mark.critical else mark.all_of and found.issuperset(mark.all_of))
-            and (not mark.message_any_of or found.intersection(mark.message_any_of))
-        ]
-        depends = tuple(i for i in bears if self._marks[i].message_any_of or self._marks[i].value)
-        return tuple(self._counts[i] for i in bears if i not in depends), depends
+    :param kept: how many; ``None`` for all.
+    """
+
+    def __init__(self, ask: Callable[[Any], Any], kept: int | None = 1000) -> None:
+        super().__init__()
+        self._ask = ask
+        self._kept = kept
+
+    def __missing__(self, key: Any) -> Any:
+        """Ask once."""
+        if self._kept and len(self) >= self._kept:
+            self.clear()
+        answer = self[key] = self._ask(key)
+        return answer
+
+
+class _Patterns:
+    """Looks for patterns of both kinds."""
+
+    def __init__(self, patterns: Iterable[str]) -> None:
+        self._patterns = sorted(patterns)
+        self._literals = {p: _latin(p) for p in self._patterns if not p.startswith(_REGEX)}
+        regexes = [(_regex(p), number) for number, p in enumerate(self._patterns) if p not in self._literals]
+        self._scan = _scanner(regexes, hyperscan.HS_FLAG_SINGLEMATCH | hyperscan.HS_FLAG_UTF8)
+
+    def found(self, text: str) -> frozenset[str]:
+        """Those that a text, read as latin-1, holds."""
+        found = [p for p, literal in self._literals.items() if literal in text]
+        self._scan(_utf8(text), lambda number, _start, _end, _flags, _context: found.append(self._patterns[number]))
+        return frozenset(found)
 
 
 class _Number:
@@ -156,7 +219,7 @@ class _Number:
 
     def __init__(self, pattern: str) -> None:
         flags = hyperscan.HS_FLAG_SOM_LEFTMOST | hyperscan.HS_FLAG_UTF8
-        self._scan = _scanner([pattern.encode()], flags)
+        self._scan = _scanner([(pattern.encode(), 0)], flags)
         self._pattern = re.compile(pattern)
         self._limits: list[int] = []
         extend = self._limits.extend
@@ -176,14 +239,29 @@ class _Number:
         return number if math.isfinite(number) else None
 
 
-def _telling(mark: Mark) -> list[str]:
+def _latin(literal: str) -> str:
+    return str(literal.encode(), "latin-1")
+
+
+def _utf8(text: str) -> bytes:
+    """A text that was read as latin-1 as the engine wants it: as valid UTF-8."""
+    raw = text.encode("latin-1")
+    return raw if text.isascii() else raw.decode("utf-8", "replace").encode()
+
+
+def _minds_its_place(pattern: str) -> bool:
+    """Whether a pattern may match in the start of a text and yet not in the whole text."""
+    return pattern.startswith(_REGEX) and re.search(r"[$]|\\[bBzZ]", pattern) is not None
+
+
+def _telling(mark: Mark) -> tuple[str, ...]:
     """The texts of which a record with the mark holds at least one; an empty one when no such text is known.
 
     Of all patterns the longest literal is the rarest. A regular expression gives one where only ``.*`` stands between
     plain texts; beside any other kind, put a literal: it makes the reading ten times faster.
     """
     if mark.critical:
-        return [f".{level.decode()}:" for level in CRITICAL]
+        return tuple(f".{level}:" for level in CRITICAL)
     pieces = [""]
     for pattern in mark.all_of:
         literals = pattern.removeprefix(_REGEX).split(".*") if pattern.startswith(_REGEX) else []
@@ -191,11 +269,11 @@ def _telling(mark: Mark) -> list[str]:
             pieces.append(pattern)
         elif all(re.fullmatch(r"[\w :/-]*", piece) for piece in literals):
             pieces += literals
-    return [max(pieces, key=len)] if mark.all_of else []
+    return (max(pieces, key=len),) if mark.all_of else ()
 
 
-def _expression(pattern: str) -> bytes:
-    return pattern.removeprefix(_REGEX).encode() if pattern.startswith(_REGEX) else _escaped(pattern)
+def _regex(pattern: str) -> bytes:
+    return pattern.removeprefix(_REGEX).encode()
 
 
 def _escaped(text: str) -> bytes:
@@ -208,7 +286,7 @@ def _check(mark: Mark) -> None:
     regexes = [p for p in (*mark.all_of, *mark.message_any_of) if p.startswith(_REGEX)]
     for pattern in regexes + ([mark.value] if mark.value else []):
         try:
-            _scanner([_expression(pattern)], hyperscan.HS_FLAG_UTF8)
+            _scanner([(_regex(pattern), 0)], hyperscan.HS_FLAG_UTF8)
         except hyperscan.HyperscanError as error:
             raise PatternError(
                 f"{mark.name}: {pattern!r} does not run on an engine without backtracking ({error}): "
@@ -216,18 +294,15 @@ def _check(mark: Mark) -> None:
             ) from None
 
 
-def _forget(kept: dict[Any, Any]) -> None:
-    """Make room for another answer."""
-    if len(kept) >= _KEPT:
-        kept.clear()
-
-
-def _scanner(expressions: list[bytes], flags: int) -> Callable[[bytes, Callable[..., None]], None]:
+def _scanner(expressions: Sequence[tuple[bytes, int]], flags: int = 0) -> Callable[[bytes, Callable[..., None]], None]:
     """What runs expressions over a text and calls back with the number of one, and where it matches."""
     if not expressions:
         return lambda _text, _note: None
     database = hyperscan.Database()
-    numbers = list(range(len(expressions)))
-    database.compile(expressions=expressions, ids=numbers, flags=[flags] * len(expressions))
+    database.compile(
+        expressions=[expression for expression, _ in expressions],
+        ids=[number for _, number in expressions],
+        flags=[flags] * len(expressions),
+    )
     scan: Callable[[bytes, Callable[..., None]], None] = database.scan
     return scan

@@ -21,14 +21,16 @@ UNORDERED = 300
 CHANNEL = 110
 """Bytes that a channel and a level may have."""
 
-_STAMP = re.compile(rb"\[(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d):([0-5]\d)(?:[.,]\d{1,9})?(Z|[+-]\d\d(?::?\d\d)?)?")
+_MINUTE = rb"\[\d{4}-\d\d-\d\d[ T]\d\d:\d\d:"
+_STAMP = re.compile(rb"(%b)(\d\d)(?:[.,]\d{1,9})?(Z|[+-]\d\d(?::?\d\d)?)?" % _MINUTE)
+_SECONDS = {b"%02d" % second: second for second in range(60)}
 _CHANNEL = re.compile(rb"\S{1,100}\.(DEBUG|INFO|NOTICE|WARNING|ERROR|CRITICAL|ALERT|EMERGENCY)")
-CRITICAL = (b"CRITICAL", b"ALERT", b"EMERGENCY")
+CRITICAL = ("CRITICAL", "ALERT", "EMERGENCY")
 """The levels of a record that is critical or worse."""
 
 # A crash or a truncation leaves runs of NULs; the next record then stands right behind them, not on a new line.
 _HEADER = re.compile(rb"(?<=[\n\0])(?:\xef\xbb\xbf)?(\[\d{4}-[^\]\n]{5,40}\] \S{1,110}):")
-_BEHIND_NULS = re.compile(rb"\0+(?=\[\d{4}-)")
+_BEHIND_NULS = re.compile(r"\0+(?=\[[0-9]{4}-)")
 _JSON = json.JSONDecoder(strict=False)
 _TRIES = 64
 """Brackets that are tried as the start of the context; a message that holds more is made to keep us busy."""
@@ -70,14 +72,19 @@ class Clock:
         return late if self._repeated else early
 
     def _both(self, stamp: bytes) -> tuple[int, int] | None:
-        match = _STAMP.fullmatch(stamp)
-        minute = match and self._minute(match[1], match[2], match[4])
-        if not match or not minute:
+        if len(stamp) == 20:  # the usual one, of nothing but a date and a time
+            minute, second, offset = stamp[:18], stamp[18:], b""
+        elif match := _STAMP.fullmatch(stamp):
+            minute, second, offset = match.group(1, 2, 3)
+        else:
             return None
-        return minute[0] + int(match[3]), minute[1] + int(match[3])
+        both, past = self._minute(minute, offset or b""), _SECONDS.get(second)
+        return None if both is None or past is None else (both[0] + past, both[1] + past)
 
-    def _read_minute(self, date: bytes, time: bytes, offset: bytes | None) -> tuple[int, int] | None:
-        text = b"%b %b%b" % (date, time, offset or b"")
+    def _read_minute(self, minute: bytes, offset: bytes) -> tuple[int, int] | None:
+        if not re.fullmatch(_MINUTE, minute):
+            return None
+        text = minute[1:-1] + offset
         try:
             written = datetime.fromisoformat(text.decode())
             if written.tzinfo is None:
@@ -96,10 +103,10 @@ def repeated(zone: ZoneInfo, second: int) -> int:
 
 
 @lru_cache(maxsize=1024)
-def level(channel: bytes) -> bytes | None:
+def level(channel: bytes) -> str | None:
     """The level in ``production.ERROR``; ``None`` when that is not a channel and a level. Ask for short ones only."""
     match = _CHANNEL.fullmatch(channel)
-    return match[1] if match else None
+    return match[1].decode() if match else None
 
 
 def headers(block: bytes, clock: Clock) -> Iterator[tuple[int, int]]:
@@ -111,23 +118,24 @@ def headers(block: bytes, clock: Clock) -> Iterator[tuple[int, int]]:
             yield match.start(), second
 
 
-def lines(line: bytes) -> list[bytes]:
-    """A physical line as the record lines in it: more than one only where NULs lie between them."""
-    return _BEHIND_NULS.split(line.removeprefix(BOM))
+def pieces(lines: list[str]) -> list[str]:
+    """Physical lines as the record lines in them: more than one only where NULs lie between them."""
+    if "\0" not in "".join(lines):
+        return lines
+    return [piece for line in lines for piece in _BEHIND_NULS.split(line)]
 
 
-def message(text: bytes) -> bytes:
+def message(text: str) -> str:
     """What a record says before its context, out of ``message {context} {extra}``.
 
     A message may hold brackets, even JSON. The context is the JSON that reaches to the end of the line, or that is cut
     off there because a value in it holds a line break.
     """
-    plain = text.decode("latin-1")  # a character a byte, so that positions agree
     start = -1
     for _ in range(_TRIES):
-        curly, square = plain.find(" {", start + 1), plain.find(" [", start + 1)
+        curly, square = text.find(" {", start + 1), text.find(" [", start + 1)
         start = min(curly, square) if curly >= 0 and square >= 0 else max(curly, square)
-        if start < 0 or _reaches_the_end(plain, start):
+        if start < 0 or _reaches_the_end(text, start):
             break
     return text[:start] if start >= 0 else text
 
