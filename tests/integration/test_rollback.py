@@ -22,6 +22,7 @@ from demo.application import Application
 from demo.processes import find_program
 from demo.traffic import Plan, generate
 from processing_time.incident.action import Outcome, Refused
+from processing_time.incident.saved_phases import opened
 from processing_time.store_incident import DamagedCopy
 from tests.integration.turning_back import AS_OF, TOGGLE, Place, acted, child, planned
 
@@ -236,8 +237,8 @@ class TestKilled:
             assert process.exitcode == -signal.SIGKILL, where
             acted(place, name, plan if again == "cleared" else planned(place, name))
             assert phases(application) == (left if name == "rollback" else everything), where
-            unfinished = kept(application, "SELECT id FROM saved_appointments WHERE state = 'saved'")
-            assert unfinished == [], where
+            states = kept(application, "SELECT state FROM saved_appointments WHERE in_force = 1")
+            assert states == [("removed",)] * (3 if name == "rollback" else 0), where
             fatal += stride
         assert fatal > 30, "too few statements to be true"
         assert counter.value < fatal, "every statement has been tried"
@@ -509,10 +510,54 @@ def test_a_trigger_that_changes_what_is_put_back_is_noticed(
     assert "=false" in application.env_file.read_text(), "and the feature stays off"
 
 
-def test_a_copy_that_was_changed_is_not_put_back(
+def test_what_changes_between_copy_and_deletion_stays(
     few: Account, application: Application, place: Place
 ) -> None:
+    changed, gone, *_ = ids = [a.id for a in ahead(few)]
+    timeout = place.settings().schedule.statement_timeout
+    with opened(lambda: place.connect("pt_monitor_write", "booking"), timeout) as table:
+        copies = list(table.copies(ids).values())
+        change(
+            application,
+            f"UPDATE appointment_phases SET duration_minutes = 1 WHERE appointment_id = {changed} LIMIT 1",
+            f"DELETE FROM appointments WHERE id = {gone}",
+        )
+        assert table.remove(copies) == {*ids} - {changed, gone}
+    assert rows(application, "SELECT DISTINCT appointment_id FROM appointment_phases") == [(changed,)]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "DELETE FROM processing_time_monitor.saved_phases ORDER BY phase_id LIMIT 1",
+        "UPDATE processing_time_monitor.saved_phases SET phase = JSON_SET(phase, '$.duration_minutes', '1')",
+    ],
+)
+def test_a_copy_that_was_changed_is_not_put_back(
+    few: Account, application: Application, place: Place, damage: str
+) -> None:
     acted(place, "rollback", planned(place, "rollback"))
-    change(application, "DELETE FROM processing_time_monitor.saved_phases ORDER BY phase_id LIMIT 1")
+    change(application, damage)
     with pytest.raises(DamagedCopy, match="is not what was saved"):
         planned(place, "relaunch")
+
+
+def test_phases_of_composite_services_are_none_of_ours(
+    few: Account, application: Application, place: Place
+) -> None:
+    split, mixed, composite, *_ = (a.id for a in ahead(few))
+    whole = next(s.id for s in few.services if not s.has_processing_time and not s.withdrawn)
+    change(
+        application,
+        f"UPDATE appointment_phases SET segment_key = 'A' WHERE appointment_id IN ({split}, {composite})",
+        f"UPDATE appointment_phases SET segment_key = 'A' WHERE appointment_id = {mixed} ORDER BY id LIMIT 1",
+        f"UPDATE appointments SET service_id = {whole} WHERE id IN ({mixed}, {composite})",
+    )
+    before = phases(application)
+    plan = planned(place, "rollback")
+    assert {int(id_) for id_ in plan.detail["appointments"]} == {a.id for a in ahead(few)} - {composite}
+    assert acted(place, "rollback", plan).outcome is Outcome.DONE
+    left = rows(application, "SELECT appointment_id, segment_key FROM appointment_phases")
+    assert sorted(left) == sorted([(mixed, "A"), *[(composite, "A")] * 3])
+    assert acted(place, "relaunch", planned(place, "relaunch")).outcome is Outcome.DONE
+    assert phases(application) == before
