@@ -21,6 +21,7 @@ const OBSERVER = 'AppointmentPhaseObserver';
 const PHASE_SERVICE = 'App\Services\AppointmentPhaseCreationService';
 const SYNC_JOB = 'SyncAppointmentToCalcomJob';
 const LISTED = 1000;
+const NAMES = 20;
 const ENABLED = 'FEATURE_PROCESSING_TIME_ENABLED';
 const SERVICES = 'FEATURE_PROCESSING_TIME_SERVICE_WHITELIST';
 const BACKUP = '.processing-time-before-disable';
@@ -193,7 +194,27 @@ function flags($app, string $switch, bool $write): array
         'listed' => is_on($then[SERVICES]),
         'saved' => $backup ? gmdate('Y-m-d\TH:i:s\Z', (int) filemtime($file . BACKUP)) : null,
         'config_cached' => $app->configurationIsCached(),
+        'also_changes' => $app->configurationIsCached() ? drift($app) : [],
     ];
+}
+
+/** The names of what config:cache would change besides the flags: .env was edited since, or variables are missing here. */
+function drift($app): array
+{
+    $cached = Illuminate\Support\Arr::dot(require $app->getCachedConfigPath());
+    // Read anew, as config:cache does, with the cached one out of sight.
+    $_SERVER['APP_CONFIG_CACHE'] = $_ENV['APP_CONFIG_CACHE'] = '/nonexistent/config.php';
+    $again = require $app->bootstrapPath('app.php');
+    $again->make(Illuminate\Contracts\Console\Kernel::class)->bootstrap();
+    $fresh = Illuminate\Support\Arr::dot($again['config']->all());
+    $differ = array_filter(
+        array_keys($cached + $fresh),
+        fn ($name) => strpos($name, 'features.processing_time_') !== 0
+            && (array_key_exists($name, $cached) ? [$cached[$name]] : [])
+                !== (array_key_exists($name, $fresh) ? [$fresh[$name]] : [])
+    );
+    sort($differ);
+    return array_slice($differ, 0, NAMES);
 }
 
 function keys(): array

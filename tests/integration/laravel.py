@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -119,11 +120,16 @@ class Laravel:
         self.php("artisan", "queue:work", "--once", "--tries=1")
         return str(self.sql("SELECT uuid FROM failed_jobs ORDER BY id DESC LIMIT 1")[0][0])
 
-    def php(self, *arguments: str, given: str = "") -> str:
-        """Run php in its directory; what it wrote."""
-        line = [PHP, *arguments]
+    def php(self, *arguments: str, given: str = "", **variables: str) -> str:
+        """Run php in its directory, with variables as a deployment may have; what it wrote."""
         done = subprocess.run(
-            line, input=given, cwd=self.directory, capture_output=True, text=True, check=True
+            [PHP, *arguments],
+            input=given,
+            cwd=self.directory,
+            env={**os.environ, **variables},
+            capture_output=True,
+            text=True,
+            check=True,
         )
         return done.stdout
 

@@ -128,10 +128,12 @@ def test_a_job_that_cannot_be_handed_back_is_told(laravel: Laravel) -> None:
     action, request, hands = RetryFailedSyncs(), request_for("retry_failed_syncs"), laravel.hands()
     plan = action.plan(request, hands)
     laravel.sql("RENAME TABLE jobs TO jobs_elsewhere")
-    with pytest.raises(CommandFailed, match=r"queue:retry did not work \(exit code 1\)") as failed:
-        action.act(request, hands, plan)
-    assert "SQLSTATE" in failed.value.ran.output
-    assert "payload" not in failed.value.ran.output
+    result = action.act(request, hands, plan)
+    assert result.outcome is Outcome.FAILED
+    assert "queue:retry did not work (exit code 1)" in result.lines[0]
+    (ran,) = result.detail["runs"]
+    assert "SQLSTATE" in ran["output"]
+    assert "payload" not in ran["output"]
 
 
 # --- Missing phases -----------------------------------------------------------------------------------------------------
@@ -215,6 +217,25 @@ def test_an_appointment_that_fails_in_the_application_costs_itself_only(salon: L
     assert salon.phases() == {1: ALL, 3: ALL, 4: ALL}
     assert result.detail["outcomes"]["2"] == "failed LengthException"
     assert result.detail["still_without_phases"] == ["2"]
+
+
+def test_what_broke_off_is_counted_by_the_database(salon: Laravel, monkeypatch: pytest.MonkeyPatch) -> None:
+    from processing_time.incident import missing_phases
+
+    monkeypatch.setattr(missing_phases, "CHUNK", 2)
+    service = salon.directory / "app" / "Services" / "AppointmentPhaseCreationService.php"
+    service.write_text(
+        service.read_text().replace(
+            "        $phases = [];", "if ($appointment->id === 1) { exit(9); }\n$phases = [];"
+        )
+    )
+    action, request, hands = CreateMissingPhases(), request_for("create_missing_phases"), salon.hands()
+    result = action.act(request, hands, action.plan(request, hands))
+    assert result.outcome is Outcome.PARTLY
+    assert "(exit code 9)" in result.lines[0]
+    assert result.detail["outcomes"] == {"4": "created", "3": "created"}
+    assert result.detail["still_without_phases"] == ["1"], "2 was made by the command that broke off"
+    assert salon.phases() == {2: ALL, 3: ALL, 4: ALL}
 
 
 # --- Cache --------------------------------------------------------------------------------------------------------------
@@ -312,6 +333,50 @@ def test_a_configuration_that_was_cached_before_the_file_changed_is_rebuilt(lara
     assert not plan.empty
     assert action.act(request, hands, plan).outcome is Outcome.DONE
     assert laravel.artisan().features()["processing_time_enabled"] is False
+
+
+def test_a_rebuild_that_would_change_more_is_told_and_has_to_stay_what_was_approved(laravel: Laravel) -> None:
+    # The configuration was cached with a variable that this user does not have.
+    laravel.php("artisan", "config:cache", APP_NAME="Salon", APP_TIMEZONE="Europe/Berlin")
+    action, request, hands = DisableFeature(), request_for("disable_feature"), laravel.hands()
+    plan = action.plan(request, hands)
+    (careful,) = [line for line in plan.lines if line.startswith("CAREFUL")]
+    assert careful.endswith("may change: app.name, app.timezone.")
+    assert "Salon" not in repr(plan)
+    assert action.act(request, hands, plan).outcome is Outcome.DONE
+
+    plan = EnableFeature().plan(request_for("enable_feature"), hands)
+    assert not any(line.startswith("CAREFUL") for line in plan.lines)
+    laravel.php("artisan", "config:cache", APP_NAME="Salon")
+    before = laravel.environment.read_bytes()
+    with pytest.raises(Refused, match="not what it was when this was approved"):
+        EnableFeature().act(request_for("enable_feature"), hands, plan)
+    assert laravel.environment.read_bytes() == before
+
+
+def test_a_configuration_that_cannot_be_rebuilt_is_no_success(laravel: Laravel) -> None:
+    laravel.php("artisan", "config:cache")
+    action, request, hands = DisableFeature(), request_for("disable_feature"), laravel.hands()
+    plan = action.plan(request, hands)
+    (laravel.directory / "config" / "view.php").write_text(
+        "<?php return ['x' => env('APP_KEY') ? null : fn () => 1];"
+    )
+    laravel.environment.write_text(laravel.environment.read_text().replace("APP_KEY", "NO_KEY"))
+
+    class Late:
+        """The configuration is broken after it was looked at."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(laravel.artisan(), name)
+
+        def flags(self, switch: Any) -> Any:
+            return replace(laravel.artisan().flags(switch), also_changes=[])
+
+    result = action.act(request, laravel.hands(Late()), plan)
+    assert result.outcome is Outcome.PARTLY
+    assert "config:cache did not work" in result.lines[0]
+    assert result.detail["runs"][0]["exit_code"] == 1
+    assert "ENABLED=false" in laravel.environment.read_text()
 
 
 def test_an_application_that_does_not_follow_is_told(laravel: Laravel) -> None:

@@ -65,7 +65,7 @@ def test_everything_works_over_ssh_with_and_without_a_forced_command(
     assert artisan.features()["processing_time_service_whitelist"] == ["2", "3"]
     assert artisan.observer_registered()
     assert artisan.failed_sync_jobs() == (failed,)
-    assert failed in artisan.retry([failed])[0].output
+    assert failed in artisan.retry([failed]).output
     assert artisan.failed_sync_jobs() == ()
     assert artisan.create_phases(["5", "6"]) == {"5": "created", "6": "missing"}
     assert artisan.clear_cache().exit_code == 0

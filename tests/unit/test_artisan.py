@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from processing_time.incident import artisan_local
 from processing_time.incident.action import Refused
-from processing_time.incident.artisan import PROGRAM, CommandFailed, PhpArtisan, checked_ids
+from processing_time.incident.artisan import PROGRAM, CommandFailed, Interrupted, PhpArtisan, checked_ids
 from processing_time.incident.artisan_location import Location
 from processing_time.incident.artisan_output import LINES, WIDTH, tail
 
@@ -96,12 +96,6 @@ def test_the_command_lines() -> None:
     ]
 
 
-def test_many_ids_are_several_commands() -> None:
-    run = Recording()
-    assert len(PhpArtisan(run, APP).retry([str(n) for n in range(250)])) == 3
-    assert [id_ for line, _ in run.asked for id_ in line[3:]] == [str(n) for n in range(250)]
-
-
 def test_our_program_is_fed_and_its_arguments_are_words() -> None:
     run = answering({"outcomes": {"7": "created"}})
     assert PhpArtisan(run, APP).create_phases(["7"]) == {"7": "created"}
@@ -133,6 +127,15 @@ def test_no_answer_is_an_error_with_the_end_of_the_output() -> None:
 def test_a_command_that_did_not_work(exit_code: int, output: bytes) -> None:
     with pytest.raises(CommandFailed, match=rf"cache:clear did not work \(exit code {exit_code}\)"):
         PhpArtisan(Recording(output, exit_code), APP).clear_cache()
+
+
+def test_a_command_of_which_nobody_knows_the_end_is_no_refusal() -> None:
+    def run(line: Sequence[str], given: bytes) -> tuple[int, bytes]:
+        raise Interrupted("it was killed")
+
+    with pytest.raises(CommandFailed, match=r"^cache:clear: it was killed$") as failed:
+        PhpArtisan(run, APP).clear_cache()
+    assert failed.value.ran.exit_code == -1
 
 
 # --- The output -------------------------------------------------------------------------------------------------------------
@@ -233,7 +236,7 @@ def test_a_command_that_takes_too_long_is_killed_with_all_that_it_started(tmp_pa
     lock = tmp_path / "lock"
     # A child of the command holds the lock, and writes when it has it.
     line = ["sh", "-c", f"flock {lock} sh -c 'echo held > {lock}; sleep 1000' & wait"]
-    with pytest.raises(Refused, match="did not end within 1 s and was killed"):
+    with pytest.raises(Interrupted, match="did not end within 1 s and was killed"):
         artisan_local.runner(1)(line, b"")
     with lock.open("a+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)  # would wait for ever

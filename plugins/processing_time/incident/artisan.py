@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Protocol
 
@@ -37,8 +37,12 @@ class Ran:
         return asdict(self)
 
 
+class Interrupted(Exception):
+    """A command was started, and how much of it was done is not known. The text is one sentence."""
+
+
 class CommandFailed(Refused):
-    """A command ended with an error; ``ran`` says how."""
+    """A command was started and did not end well; ``ran`` says how (its exit code is -1 where that is not known)."""
 
     def __init__(self, sentence: str, ran: Ran) -> None:
         super().__init__(sentence)
@@ -55,6 +59,7 @@ class FlagFile:
     :param listed: whether services are whitelisted then.
     :param saved: the time of the backup that ``enable`` goes back to, UTC in ISO 8601, else None.
     :param config_cached: the application reads a cached configuration, so ``.env`` alone changes nothing.
+    :param also_changes: names in the configuration, 20 at most, that caching it anew would change besides the flags.
     """
 
     before: Mapping[str, str | None]
@@ -63,6 +68,7 @@ class FlagFile:
     listed: bool
     saved: str | None
     config_cached: bool
+    also_changes: Sequence[str]
 
 
 class Artisan(Protocol):
@@ -77,11 +83,11 @@ class Artisan(Protocol):
     def failed_sync_jobs(self) -> tuple[str, ...]:
         """Ids of the failed jobs of the sync class, newest first; at most :data:`LISTED`."""
 
-    def retry(self, job_ids: Sequence[str]) -> tuple[Ran, ...]:
-        """``queue:retry`` for these failed jobs."""
+    def retry(self, job_ids: Sequence[str]) -> Ran:
+        """``queue:retry`` for these failed jobs, :data:`CHUNK` at most."""
 
     def create_phases(self, appointment_ids: Sequence[str]) -> Mapping[str, str]:
-        """Let the application's service make the missing phases.
+        """Let the application's service make the missing phases, of :data:`CHUNK` appointments at most.
 
         :return: by id ``created``, ``present`` (there were some), ``none`` (the service made none), ``missing`` (no
             such appointment) or ``failed <class of the exception>``.
@@ -104,12 +110,15 @@ LISTED = 1000
 """How many failed jobs are listed at most; include/artisan/processing_time.php holds the same number."""
 
 Runner = Callable[[Sequence[str], bytes], tuple[int, bytes]]
-"""Runs a command line with this input; its exit code and its output. Raises :class:`Refused` when it cannot."""
+"""Runs a command line with this input; its exit code and its output.
+
+Raises :class:`Refused` when it cannot be started, :class:`Interrupted` when it was and nobody knows how it ended.
+"""
 
 PROGRAM = ROOT / "include" / "artisan" / "processing_time.php"
 MARKER = b"processing-time: "
 CHUNK = 100
-"""Ids on one command line."""
+"""Ids that are given to one command at most: a command line is bounded, and so is what an interruption costs."""
 
 _ID = re.compile(r"[0-9]{1,20}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _SUCCESS = {"cache:clear": "cache cleared", "config:cache": "cached successfully", "queue:retry": ""}
@@ -141,15 +150,13 @@ class PhpArtisan:
         """See :class:`Artisan`."""
         return checked_ids(self._ask("failed-syncs")["ids"])
 
-    def retry(self, job_ids: Sequence[str]) -> tuple[Ran, ...]:
+    def retry(self, job_ids: Sequence[str]) -> Ran:
         """See :class:`Artisan`."""
-        return tuple(self._artisan("queue:retry", *chunk) for chunk in _chunks(checked_ids(job_ids)))
+        return self._artisan("queue:retry", *checked_ids(job_ids))
 
     def create_phases(self, appointment_ids: Sequence[str]) -> Mapping[str, str]:
         """See :class:`Artisan`."""
-        outcomes: dict[str, str] = {}
-        for chunk in _chunks(checked_ids(appointment_ids)):
-            outcomes |= self._ask("create-phases", *chunk)["outcomes"]
+        outcomes: Mapping[str, str] = self._ask("create-phases", *checked_ids(appointment_ids))["outcomes"]
         return outcomes
 
     def clear_cache(self) -> Ran:
@@ -170,7 +177,7 @@ class PhpArtisan:
 
     def _artisan(self, command: str, *ids: str) -> Ran:
         line = [self._location.php, f"{self._location.path}/artisan", command, *ids]
-        exit_code, output = self._run(line, b"")
+        exit_code, output = self._call(command, line, b"")
         ran = Ran(command, exit_code, tail(output))
         if exit_code or _SUCCESS[command] not in ran.output.lower():
             raise CommandFailed(
@@ -182,7 +189,7 @@ class PhpArtisan:
     def _ask(self, command: str, *arguments: str) -> dict[str, Any]:
         """The answer of our program; its errors are sentences of its own."""
         line = [self._location.php, "--", self._location.path, command, *arguments]
-        exit_code, output = self._run(line, PROGRAM.read_bytes())
+        exit_code, output = self._call(command, line, PROGRAM.read_bytes())
         ran = Ran(command, exit_code, "")
         answers = [part for part in output.splitlines() if part.startswith(MARKER)]
         if not answers:
@@ -196,10 +203,16 @@ class PhpArtisan:
             raise CommandFailed(f"the application refuses {command}: {answer['error']}", ran)
         return answer
 
+    def _call(self, command: str, line: Sequence[str], given: bytes) -> tuple[int, bytes]:
+        try:
+            return self._run(line, given)
+        except Interrupted as interrupted:
+            raise CommandFailed(f"{command}: {interrupted}", Ran(command, -1, "")) from None
 
-def too_slow(timeout: float) -> Refused:
+
+def too_slow(timeout: float) -> Interrupted:
     """What a runner raises when a command was killed after so many seconds."""
-    return Refused(
+    return Interrupted(
         f"the command did not end within {timeout:g} s and was killed: look at the application, or raise"
         " command_timeout in the extra of processing_time_laravel"
     )
@@ -215,7 +228,3 @@ def checked_ids(ids: Iterable[str]) -> tuple[str, ...]:
         if not _ID.fullmatch(id_):
             raise Refused(f"{id_[:40]!r} is not an id: write a whole number or a UUID")
     return found
-
-
-def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    return (ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK))

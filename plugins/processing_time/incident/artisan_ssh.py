@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from processing_time.incident.action import Refused
-from processing_time.incident.artisan import Runner, too_slow
+from processing_time.incident.artisan import Interrupted, Runner, too_slow
 
 if TYPE_CHECKING:
     from paramiko import Channel, SSHClient
@@ -46,7 +46,7 @@ def runner(connect: Callable[[], SSHClient], timeout: int) -> Runner:
             except TimeoutError:
                 raise too_slow(timeout) from None
             except OSError:
-                raise Refused(
+                raise Interrupted(
                     "the connection of processing_time_laravel broke off: see on that machine what was done, and try again"
                 ) from None
         if exit_code in _TIMED_OUT:

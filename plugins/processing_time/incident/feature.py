@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from processing_time.incident.action import Hands, Outcome, Plan, Refused, Request, Result
-from processing_time.incident.artisan import FlagFile, Ran, Switch
+from processing_time.incident.artisan import CommandFailed, FlagFile, Ran, Switch
 from processing_time.model import SourceUnavailable
 from processing_time.settings import Settings
 from processing_time.sources import feature_flags
@@ -19,6 +19,11 @@ from processing_time.sources import feature_flags
 RELOAD = (
     "Processes that live long keep the old flags: php artisan queue:restart for queue workers, a reload for Octane, and for"
     " PHP-FPM where opcache.validate_timestamps is 0."
+)
+AGAIN = "Mend that and start the action again, or run php artisan config:cache there by hand."
+ALSO = (
+    "CAREFUL: rebuilding it changes more than the flags, because .env was edited since, or because it was cached with"
+    " variables that the user who runs artisan does not have. Approve only if these may change:"
 )
 MOUNTED_ALONE = (
     "The monitor itself still reads other flags in application.env_file: a file that is mounted alone stays the old one."
@@ -50,6 +55,8 @@ class _SwitchFeature:
         lines += _for_whom(file, reads)
         if file.config_cached:
             lines.append("The configuration is cached, so it is rebuilt (php artisan config:cache).")
+        if file.also_changes:
+            lines.append(f"{ALSO} {', '.join(file.also_changes)}.")
         return Plan(
             lines=("The application reads it so already: nothing to do.",) if done else (*lines, RELOAD),
             counts={"flags": len(_changed(file))},
@@ -57,6 +64,7 @@ class _SwitchFeature:
             detail={
                 "before": dict(file.before),
                 "after": dict(file.after),
+                "also_changes": list(file.also_changes),
                 "application_reads": _flags(reads),
             },
         )
@@ -68,18 +76,26 @@ class _SwitchFeature:
         """
         artisan = hands.artisan()
         file = artisan.flags(self.switch)
+        if list(file.also_changes) != plan.detail["also_changes"]:
+            raise Refused(
+                "the application's configuration is not what it was when this was approved: start it again"
+            )
         if dict(file.before) != plan.detail["after"]:
             if dict(file.before) != plan.detail["before"] or dict(file.after) != plan.detail["after"]:
                 raise Refused(
                     "the flags in the application's .env are not those that were approved: start it again"
                 )
             file = artisan.set_flags(self.switch)
-        runs = [artisan.rebuild_config()] if file.config_cached else []
-        return self._verified(artisan.features(), file, plan, runs, hands.settings)
-
-    def _verified(
-        self, reads: Mapping[str, Any], file: FlagFile, plan: Plan, runs: list[Ran], settings: Settings
-    ) -> Result:
+        runs: list[Ran] = []
+        try:
+            if file.config_cached:
+                runs.append(artisan.rebuild_config())
+            reads = artisan.features()
+        except CommandFailed as failed:
+            lines = f"The flags are set in .env, but the application may not follow: {failed}.", AGAIN
+            return Result(
+                Outcome.PARTLY, lines, {**plan.detail, "runs": [r.to_json() for r in (*runs, failed.ran)]}
+            )
         detail = {**plan.detail, "application_reads": _flags(reads), "runs": [ran.to_json() for ran in runs]}
         now = f"The application now reads: master toggle {_word(reads.get(_ENABLED))}, {_listed(reads.get(_SERVICES))}."
         if not _follows(file, reads):
@@ -91,7 +107,7 @@ class _SwitchFeature:
                 ),
                 detail,
             )
-        return Result(Outcome.DONE, (now, *_own_view(settings, file), RELOAD, self.undo), detail)
+        return Result(Outcome.DONE, (now, *_own_view(hands.settings, file), RELOAD, self.undo), detail)
 
 
 class DisableFeature(_SwitchFeature):

@@ -13,6 +13,7 @@ from typing import Any
 
 from processing_time.incident import targets
 from processing_time.incident.action import Hands, Outcome, Plan, Refused, Request, Result
+from processing_time.incident.artisan import CHUNK, Artisan, CommandFailed
 from processing_time.model import SourceUnavailable
 from processing_time.settings import Settings
 from processing_time.sources import feature_flags, queries
@@ -66,17 +67,29 @@ class CreateMissingPhases:
             return Result(
                 Outcome.NOTHING_TO_DO, ("None of the approved appointments is without phases any more.",)
             )
-        outcomes = hands.artisan().create_phases(wanted)
+        outcomes, fault = _created(hands.artisan(), wanted)
         left = _orphans(request, hands, wanted)
         counts = Counter(outcome.split()[0] for outcome in outcomes.values())
-        lines = [f"{_appointments(counts[o])} {told}." for o, told in _TOLD.items() if counts[o]]
+        lines = [f"It broke off. {fault}"] if fault else []
+        lines += [f"{_appointments(counts[o])} {told}." for o, told in _TOLD.items() if counts[o]]
         lines.append(
             f"Still without phases in the database: {_listed(left)}."
             if left
             else "The database was asked again: none of them is without phases."
         )
-        outcome = Outcome.DONE if not left else Outcome.PARTLY if counts["created"] else Outcome.FAILED
-        return Result(outcome, tuple(lines), {"outcomes": dict(outcomes), "still_without_phases": left})
+        outcome = Outcome.DONE if not left else Outcome.FAILED if len(left) == len(wanted) else Outcome.PARTLY
+        return Result(outcome, tuple(lines), {"outcomes": outcomes, "still_without_phases": left})
+
+
+def _created(artisan: Artisan, wanted: Sequence[str]) -> tuple[dict[str, str], str]:
+    """What became of each, and why it broke off before the last one, if it did."""
+    outcomes: dict[str, str] = {}
+    try:
+        for start in range(0, len(wanted), CHUNK):
+            outcomes |= artisan.create_phases(wanted[start : start + CHUNK])
+    except CommandFailed as failed:
+        return outcomes, str(failed)
+    return outcomes, ""
 
 
 def _orphans(request: Request, hands: Hands, among: Sequence[str]) -> list[str]:

@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from processing_time.incident.action import Hands, Outcome, Plan, Request, Result
-from processing_time.incident.artisan import LISTED
+from processing_time.incident.artisan import CHUNK, LISTED, Artisan, CommandFailed, Ran
 
 CHECK_CALCOM = "If Cal.com still does not answer they fail again: diagnose shows how it is."
 
@@ -41,14 +44,27 @@ class RetryFailedSyncs:
             return Result(
                 Outcome.NOTHING_TO_DO, ("None of the approved jobs is among the failed ones any more.",)
             )
-        runs = artisan.retry(jobs)
+        runs, fault = _retried(artisan, jobs)
         again = set(artisan.failed_sync_jobs())
         still = [job for job in jobs if job in again]
-        lines = [f"{_jobs(len(jobs) - len(still))} handed back to the queue. {CHECK_CALCOM}"]
+        lines = [f"It broke off. {fault}"] if fault else []
+        lines.append(f"{_jobs(len(jobs) - len(still))} handed back to the queue. {CHECK_CALCOM}")
         if still:
             lines.append(f"{_jobs(len(still))} could not be handed back, or failed again at once.")
-        detail = {"retried": jobs, "still_failed": still, "runs": [ran.to_json() for ran in runs]}
-        return Result(Outcome.PARTLY if still else Outcome.DONE, tuple(lines), detail)
+        outcome = Outcome.DONE if not still else Outcome.FAILED if len(still) == len(jobs) else Outcome.PARTLY
+        return Result(outcome, tuple(lines), {"retried": jobs, "still_failed": still, "runs": runs})
+
+
+def _retried(artisan: Artisan, jobs: Sequence[str]) -> tuple[list[dict[str, Any]], str]:
+    """The commands, and why it broke off before the last one, if it did."""
+    runs: list[Ran] = []
+    fault = ""
+    try:
+        runs.extend(artisan.retry(jobs[start : start + CHUNK]) for start in range(0, len(jobs), CHUNK))
+    except CommandFailed as failed:
+        runs.append(failed.ran)
+        fault = str(failed)
+    return [ran.to_json() for ran in runs], fault
 
 
 def _jobs(count: int) -> str:
