@@ -96,6 +96,16 @@ requirements:  ## pin the newest packages that fit requirements.in and requireme
 	@.tools/bin/uv pip compile -q --upgrade --universal --python-version 3.11 requirements.in -o requirements.txt
 	@.tools/bin/uv pip compile -q --upgrade --universal --python-version 3.11 requirements-dev.in -o requirements-dev.txt
 
+# --- Measure it -----------------------------------------------------------------------------------------------------
+
+.PHONY: bench
+bench: $(RUN)  ## what it costs at production scale, as a table (SIZE=small|full PART=cache PEERS=1)
+	@$(PY) -m benchmarks --size $(or $(SIZE),full) $(if $(PEERS),--peers) $(PART)
+
+.PHONY: bench-docs
+bench-docs: $(RUN)  ## take the last full run into docs/performance.md
+	@$(PY) -m benchmarks.report
+
 # --- Set-up: once, and again when the pins or the script change ---------------------------------------------------------
 
 $(RUN): requirements.txt scripts/setup.sh

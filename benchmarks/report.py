@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: MIT
+"""A record of measurements as a table in the terminal, and as docs/performance.md shows it.
+
+`python -m benchmarks.report` takes the full run of .bench into the repository: docs/performance.json, the marked blocks of
+docs/performance.md, and the pictures.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from benchmarks.figures import Figure, Size, Target
+
+PARTS = ("database", "log", "cache", "airflow")
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+COMMITTED = DOCS / "performance.json"
+PAGE = DOCS / "performance.md"
+MEASURED = DOCS.parent / ".bench" / "full.json"
+MET, MISSED = "met", "missed"
+
+Record = Mapping[str, Any]
+_BLOCK = re.compile(r"(<!-- measured: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def main() -> int:
+    """Take the full run of .bench into the documentation."""
+    from benchmarks import plots
+
+    if not MEASURED.exists():
+        sys.stderr.write("There is no full run yet: make bench, then try again.\n")
+        return 1
+    record = json.loads(MEASURED.read_text(encoding="utf-8"))
+    COMMITTED.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    PAGE.write_text(refreshed(PAGE.read_text(encoding="utf-8"), record), encoding="utf-8")
+    plots.draw(record, DOCS / "pictures")
+    return 0
+
+
+def as_json(figure: Figure) -> dict[str, Any]:
+    """A figure for the record."""
+    return asdict(figure)
+
+
+def figures(record: Record, part: str) -> list[Figure]:
+    """The figures of a part, as they were measured."""
+    found = record["parts"].get(part, {}).get("figures", [])
+    return [
+        Figure(
+            **{
+                **f,
+                "runs": tuple(f["runs"]),
+                "target": Target(**f["target"]) if f["target"] else None,
+            }
+        )
+        for f in found
+    ]
+
+
+def table(record: Record, parts: Sequence[str] = PARTS) -> Table:
+    """Every figure, for a terminal."""
+    shown = Table(box=box.SIMPLE_HEAD, title_justify="left")
+    for title, justify in (
+        ("", "left"),
+        ("measured", "right"),
+        ("target", "right"),
+        ("", "left"),
+        ("note", "left"),
+    ):
+        shown.add_column(title, justify=justify, overflow="fold")
+    for part in parts:
+        shown.add_row(Text(part, style="bold"))
+        for figure in figures(record, part):
+            said = verdict(figure, record["size"])
+            style = {MET: "green", MISSED: "bold red"}.get(said, "")
+            shown.add_row(
+                figure.title, value(figure), target(figure), Text(said, style), Text(figure.note, "dim")
+            )
+        if why := _missing(record, part):
+            shown.add_row(Text(why, style="red"))
+        shown.add_section()
+    return shown
+
+
+def refreshed(page: str, record: Record) -> str:
+    """The page with its marked blocks written anew."""
+    blocks = {"machine": _machine, "targets": _targets, **{part: _of_part(part) for part in PARTS}}
+    return _BLOCK.sub(lambda m: "\n".join((m[1], *blocks[m[2]](record), "", m[3])), page)
+
+
+def value(figure: Figure) -> str:
+    """The number as people read it: three digits, a space before the unit."""
+    text = number(figure.value)
+    return f"{'at least ' if figure.at_least else ''}{text} {figure.unit}"
+
+
+def number(amount: float) -> str:
+    """Three digits that count, whole thousands in full."""
+    if abs(amount) >= 100:
+        return f"{amount:,.0f}"
+    return f"{amount:#.3g}".rstrip(".") if amount else "0"
+
+
+def target(figure: Figure) -> str:
+    """The bound, or nothing."""
+    return f"{figure.target.sense} {figure.target.bound:g} {figure.unit}" if figure.target else ""
+
+
+def verdict(figure: Figure, size: str) -> str:
+    """Whether the target is met; targets hold at full size only."""
+    if figure.target is None:
+        return ""
+    if size != Size.FULL:
+        return "(at full size)"
+    # A slow side that was cut off makes "so many times faster" larger still; where small is good, nothing is proved.
+    unproved = figure.at_least and figure.target.sense == "at most"
+    return MET if figure.target.met(figure.value) and not unproved else MISSED
+
+
+def _machine(record: Record) -> Iterator[str]:
+    yield "| | |"
+    yield "| --- | --- |"
+    for name, fact in record["machine"].items():
+        yield f"| {name} | {fact} |"
+    yield ""
+    parts = [
+        f"{part} on {of['measured']} in {of['seconds']} s"
+        for part in PARTS
+        if (of := record["parts"].get(part))
+    ]
+    yield f"Measured: {'; '.join(parts)}."
+
+
+def _targets(record: Record) -> Iterator[str]:
+    yield "| what | target | measured | |"
+    yield "| --- | ---: | ---: | --- |"
+    for part in PARTS:
+        for figure in figures(record, part):
+            if figure.target:
+                said = verdict(figure, record["size"])
+                yield _row(
+                    figure.title, target(figure), value(figure), f"**{said}**" if said == MISSED else said
+                )
+        if why := _missing(record, part):
+            yield _row(why, "", "", "")
+
+
+def _of_part(part: str) -> Any:
+    def lines(record: Record) -> Iterator[str]:
+        yield "| what | measured | note |"
+        yield "| --- | ---: | --- |"
+        for figure in figures(record, part):
+            yield _row(figure.title, value(figure), figure.note)
+        if why := _missing(record, part):
+            yield _row(why, "", "")
+
+    return lines
+
+
+def _missing(record: Record, part: str) -> str:
+    of = record["parts"].get(part)
+    if of is None:
+        return f"{part} was not measured"
+    return f"{part} was not measured: {of['missing']}" if of["missing"] else ""
+
+
+def _row(*cells: str) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
