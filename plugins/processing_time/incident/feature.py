@@ -76,10 +76,8 @@ class _SwitchFeature:
         """
         artisan = hands.artisan()
         file = artisan.flags(self.switch)
-        if list(file.also_changes) != plan.detail["also_changes"]:
-            raise Refused(
-                "the application's configuration is not what it was when this was approved: start it again"
-            )
+        if set(file.also_changes) - set(plan.detail["also_changes"]):
+            raise Refused("rebuilding the configuration would change more than was approved: start it again")
         if dict(file.before) != plan.detail["after"]:
             if dict(file.before) != plan.detail["before"] or dict(file.after) != plan.detail["after"]:
                 raise Refused(
