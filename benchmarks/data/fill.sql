@@ -1,10 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Rows for the schema of the deployed application: @appointments of them at @a_day a day, the youngest one second before
--- @as_of (UTC). What a row holds depends on how many are younger (`k`), so tables of any length end in the same rows.
--- A quarter is booked with processing time; of those one in a hundred has no phases. Multiplying by a large number
--- modulo a prime spreads the values evenly, and the same each time.
-
-SET @prime = 4294967291;
+-- @as_of (UTC). What a row holds is drawn by the digest of how many are younger (`k`), so tables of any length end in the
+-- same rows. A quarter is booked with processing time; of those one in a hundred has no phases.
 
 INSERT INTO companies (id, name)
 SELECT
@@ -14,7 +11,7 @@ FROM seq_1_to_50;
 
 INSERT INTO staff (id, company_id, name)
 SELECT
-    INSERT(INSERT(INSERT(INSERT(MD5(seq), 9, 0, '-'), 14, 0, '-'), 19, 0, '-'), 24, 0, '-'),
+    CONCAT(LPAD(HEX(65537 * seq), 8, '0'), '-5f1c-4e07-9d3a-6b2f8c01a4e9'),
     1 + (seq - 1) MOD 50,
     CONCAT('Member ', seq)
 FROM seq_1_to_2000;
@@ -50,32 +47,34 @@ INSERT INTO appointments (
 SELECT
     id,
     company_id,
-    company_id + 50 * (k * 1597334677 MOD @prime MOD 8),
-    INSERT(INSERT(INSERT(INSERT(MD5(company_id + 50 * (k * 3266489917 MOD @prime MOD 40)), 9, 0, '-'), 14, 0, '-'), 19, 0, '-'), 24, 0, '-'),
-    1 + k * 668265263 MOD @prime MOD 100000,
+    company_id + 50 * (drawn DIV 50 MOD 8),
+    CONCAT(LPAD(HEX(65537 * (company_id + 50 * (drawn DIV 400 MOD 40))), 8, '0'), '-5f1c-4e07-9d3a-6b2f8c01a4e9'),
+    1 + drawn DIV 16000 MOD 100000,
     starts_at,
     starts_at + INTERVAL 1 HOUR,
-    ELT(1 + k * 374761393 MOD @prime MOD 4, 'scheduled', 'confirmed', 'completed', 'cancelled'),
-    20 + k * 2246822519 MOD @prime MOD 80,
-    ELT(1 + k * 3367900313 MOD @prime MOD 200 DIV 197 * (k MOD 3 + 1), 'synced', 'pending', 'failed', NULL),
+    ELT(1 + drawn MOD 4, 'scheduled', 'confirmed', 'completed', 'cancelled'),
+    20 + drawn MOD 80,
+    ELT(1 + GREATEST(0, drawn DIV 1000000000000 MOD 200 - 196), 'synced', 'pending', 'failed', NULL),
     created_at,
     created_at,
-    IF(k * 1103515245 MOD @prime MOD 200 = 0, created_at + INTERVAL 1 HOUR, NULL)
+    IF(drawn DIV 100000000000000 MOD 200 = 0, created_at + INTERVAL 1 HOUR, NULL)
 FROM (
     SELECT
         t.id,
-        t.k,
+        t.drawn,
         t.created_at,
-        1 + t.k * 2654435761 MOD @prime MOD 50 AS company_id,
-        DATE(t.created_at) + INTERVAL 1 + t.k * 2869860233 MOD @prime MOD 14 DAY
-        + INTERVAL 15 * (32 + t.k * 3042594569 MOD @prime MOD 40) MINUTE AS starts_at
+        1 + t.drawn MOD 50 AS company_id,
+        DATE(t.created_at) + INTERVAL 1 + t.drawn DIV 100000000 MOD 14 DAY
+        + INTERVAL 15 * (32 + t.drawn DIV 10000000000 MOD 40) MINUTE AS starts_at
     FROM (
         SELECT
             seq AS id,
-            @appointments - seq AS k,
+            CAST(CONV(LEFT(MD5(@appointments - seq), 15), 16, 10) AS SIGNED) AS drawn,
             @as_of - INTERVAL 1 + (@appointments - seq) * 86400 DIV @a_day SECOND AS created_at
         FROM seq_1_to_10000000
         WHERE seq <= @appointments
+        -- Drawn once, not again for each column.
+        LIMIT 10000000
     ) AS t
 ) AS u;
 
@@ -96,6 +95,6 @@ SELECT STRAIGHT_JOIN
 FROM appointments AS a FORCE INDEX (PRIMARY)
 INNER JOIN seq_1_to_3 AS p
 WHERE
-    (a.service_id <= 100 AND (@appointments - a.id) * 1181783497 MOD @prime MOD 100 <> 0)
+    (a.service_id <= 100 AND (@appointments - a.id) MOD 100 <> 0)
     -- Left over from when these services had processing time.
     OR (a.service_id BETWEEN 101 AND 110 AND (@appointments - a.id) MOD 100 = 0 AND a.created_at < @as_of - INTERVAL 2 DAY);
