@@ -60,7 +60,7 @@ def _told(server: Server, statement: str) -> list[Any]:
 def _beside(
     server: Server, table: Table, check: Callable[[], object], load: str, an_hour: int, bench: Bench
 ) -> Iterator[Figure]:
-    seconds, turns = (10.0, 1 if load == "cold" else 6) if bench.size is Size.FULL else (1.0, 1)
+    seconds, turns = (10.0, 1 if load == "cold" else 4) if bench.size is Size.FULL else (1.0, 1)
     with_check: list[float] = []
     without: list[float] = []
     checks = []
