@@ -14,7 +14,7 @@ from processing_time.reports.language import Language
 
 FIGURES_AT_ONCE = 6
 """Figures in the first message: what a glance takes in."""
-LINES = 25
+LINES = 10
 """Rows of a table in the thread; the page has them all."""
 
 _ICONS = {Judgement.GOOD: "✅", Judgement.BAD: "⚠️", Judgement.NEUTRAL: "📊"}
@@ -57,20 +57,19 @@ def first(report: Report, links: dict[str, str]) -> Message:
 
 
 def details(report: Report, language: Language) -> Iterator[Message]:
-    """What is behind it, a message for each part of the report that says something."""
-    rest = report.figures[FIGURES_AT_ONCE:]
-    if rest:
-        yield Message("", (Facts({figure.label: _glance(figure) for figure in rest}),))
-    for part in report.parts:
-        if isinstance(part, Checklist):
-            lines = "\n".join(
-                f"{_SIGNS[item.answer]} {item.question}: {item.evidence}" for item in part.items
-            )
-            yield Message("", (Paragraph(f"\n{lines}", label=part.title),))
-        elif part.rows:
-            yield Message("", (_table(part, language),))
-    if report.notes:
-        yield Message("", (Note(report.notes),))
+    """What is behind it: the other figures and the checklists answered, then the tables that hold something."""
+    rest = {figure.label: _glance(figure) for figure in report.figures[FIGURES_AT_ONCE:]}
+    answers = [part for part in report.parts if isinstance(part, Checklist)]
+    tables = [_table(part, language) for part in report.parts if isinstance(part, Table) and part.rows]
+    if rest or answers:
+        yield Message("", (*([Facts(rest)] if rest else []), *map(_checklist, answers)))
+    if tables or report.notes:
+        yield Message("", (*tables, Note(report.notes)))
+
+
+def _checklist(checklist: Checklist) -> Items:
+    lines = tuple(f"{_SIGNS[item.answer]} {item.question}: {item.evidence}" for item in checklist.items)
+    return Items(checklist.title, lines, "")
 
 
 def _table(table: Table, language: Language) -> Items:

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from processing_time.outbox import Notification
     from processing_time.reports.document import Report
     from processing_time.reports.language import Language
+    from processing_time.reports.weekly_figures import Figures
     from processing_time.settings import Settings
-    from processing_time.store_reports import ReportStore
+    from processing_time.store_reports import ReportStore, Rolled
 
 COMPANY = "company_id"
 
@@ -94,34 +95,40 @@ class WeeklyReportOperator(ReportOperator):
 
         :raises AirflowException: when the store, or the place for pages, cannot be used.
         """
-        from processing_time.reports.language import Language
-        from processing_time.reports.weekly import Weekly
         from processing_time.store_session import StoreError
 
         settings = run.settings()
-        as_of = run.as_of(context, settings)
-        language = Language(settings.reports.language, settings.zone)
         try:
             with self.store as store:
                 figures, kept = self._figures(context, settings)
-                report = Weekly(figures, settings, language, as_of).report()
-                key = f"weekly/{report.name.removeprefix('weekly-')}"
-                dry = run.dry(context)
-                page = b"" if dry or run.backfill(context) else self.page(report, language, settings)
-                notifications = self.messages(report, language, settings, key, page)
-                self.show(notifications)
-                store_it = figures.week.whole and not dry
-                rows = figures.rolled(kept, settings) if store_it else []
-                told = notifications if store_it and not run.backfill(context) else []
-                if store_it:
+                told = [] if run.backfill(context) else self._report(context, settings, figures)
+                keep = figures.week.whole and not run.dry(context)
+                rows = figures.rolled(kept, settings) if keep else []
+                if keep:
                     self._keep(store, figures, rows, told, settings)
                 else:
-                    self.log.info("Shown only: %s", "a dry run" if dry else "not a week from Monday on")
+                    self.log.info("Shown only: a dry run, or seven days that are no week from Monday on.")
         except StoreError as error:
             raise AirflowException(str(error)) from None
-        return {"period_start": figures.week.first.isoformat(), "rows": len(rows), "told": bool(told)}
+        return {
+            "period_start": figures.week.first.isoformat(),
+            "rows": len(rows),
+            "told": bool(told) and keep,
+        }
 
-    def _figures(self, context: Context, settings: Settings) -> Any:
+    def _report(self, context: Context, settings: Settings, figures: Figures) -> list[Notification]:
+        """What Slack is owed; the page is written on the way, but not by a dry run."""
+        from processing_time.reports import weekly
+        from processing_time.reports.language import Language
+
+        language = Language(settings.reports.language, settings.zone)
+        made = weekly.report(figures, settings, language, run.as_of(context, settings))
+        page = b"" if run.dry(context) else self.page(made, language, settings)
+        owed = self.messages(made, language, settings, made.name.replace("-", "/", 1), page)
+        self.show(owed)
+        return owed
+
+    def _figures(self, context: Context, settings: Settings) -> tuple[Figures, Sequence[Rolled]]:
         from processing_time.reports.weekly_reading import UnknownCompany, WeeklyReading
         from processing_time.store import Store
         from processing_time.store_reports import Period
@@ -143,7 +150,12 @@ class WeeklyReportOperator(ReportOperator):
         return figures, self.store.read(Period.WEEKLY, first, first)
 
     def _keep(
-        self, store: ReportStore, figures: Any, rows: Any, told: Sequence[Notification], settings: Settings
+        self,
+        store: ReportStore,
+        figures: Figures,
+        rows: Sequence[Rolled],
+        told: Sequence[Notification],
+        settings: Settings,
     ) -> None:
         from processing_time.reports import weekly_trend
         from processing_time.store_reports import Period

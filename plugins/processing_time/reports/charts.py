@@ -79,12 +79,13 @@ def draw(title: str, alt: str, labels: Sequence[str], panels: Sequence[Panel], l
     :param alt: what the chart shows, in words.
     :param labels: what the places on the axis of time are called.
     """
-    forms = {
-        f"{name}_{scheme}": _svg(_figure(labels, panels, language, width, columns, scheme))
+    figures = {
+        f"{name}_{scheme}": _figure(labels, panels, language, width, columns, scheme)
         for name, width, columns in (("wide", WIDE, 2), ("narrow", NARROW, 1))
         for scheme in ("light", "dark")
     }
-    return Picture(title, alt, **forms, png=_png(_figure(labels, panels, language, WIDE, 2, "light")))
+    forms = {name: _svg(figure) for name, figure in figures.items()}
+    return Picture(title, alt, **forms, png=_png(figures["wide_light"]))
 
 
 def _figure(

@@ -154,6 +154,12 @@ def day(counted: Counted, key: str, window: Window, company: int, settings: Sett
     return next((s for s in samples if s.company_id == company and s.denominator), None)
 
 
+def share(counted: Counted, window: Window, company: int) -> Sample | None:
+    """The share of a company's appointments that have processing time, on one day; None where there were none."""
+    found = (s for s in adoption_rates(counted, window) if (s.metric, s.company_id) == (SHARE, company))
+    return next((s for s in found if s.denominator), None)
+
+
 def _samples(key: str, counted: Counted, window: Window, settings: Settings) -> list[Sample]:
     try:
         return FIGURES[key](key, settings.metrics[key], window, counted)

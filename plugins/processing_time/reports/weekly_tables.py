@@ -14,24 +14,24 @@ from processing_time.reports.document import Table
 from processing_time.reports.language import Language
 from processing_time.reports.monthly_figures import Id, Use
 from processing_time.reports.weekly_figures import Figures
-from processing_time.settings import Settings
+from processing_time.reports.weekly_rows import Rows
+from processing_time.reports.weekly_words import Words
 
 ROWS_SHOWN = 200
 """Rows of a table; a page with more is not read."""
+NAMES_SHOWN = 6
+"""Names in one cell."""
 
 
-def tables(figures: Figures, settings: Settings, language: Language, as_of: datetime) -> list[Table]:
+def tables(words: Words, as_of: datetime) -> list[Table]:
     """All tables, in the order of the report.
 
     :param as_of: whether an alert is still open is said of this instant.
     """
-    made = [_phases(figures, language)]
-    if not isinstance(figures.rows, SourceUnavailable):
-        made += [_services(figures, language), _bookings(figures, language)]
-    made.append(_baselines(figures, settings, language))
-    made.append(_alerts(figures, settings, language, as_of))
-    made.append(_blind(figures, settings, language))
-    return made
+    made = [_phases(words)]
+    if not isinstance(words.figures.rows, SourceUnavailable):
+        made += [_services(words, words.figures.rows), _bookings(words, words.figures.rows)]
+    return [*made, _baselines(words), _alerts(words, as_of), _blind(words)]
 
 
 def service_name(figures: Figures, id_: Id | None) -> str:
@@ -41,8 +41,8 @@ def service_name(figures: Figures, id_: Id | None) -> str:
     return figures.rows.names.get(id_, str(id_))
 
 
-def _phases(figures: Figures, language: Language) -> Table:
-    say = language.say
+def _phases(words: Words) -> Table:
+    figures, language, say = words.figures, words.language, words.language.say
     detail = figures.sample("phase_distribution").detail
     counts, expected = detail.get("counts", {}), detail.get("expected_shares", {})
     rows = tuple(
@@ -66,11 +66,10 @@ def _phase_order(phase: str) -> tuple[int, str]:
     return (known.index(phase) if phase in known else len(known), phase)
 
 
-def _services(figures: Figures, language: Language) -> Table:
+def _services(words: Words, read: Rows) -> Table:
     """Every service with processing time, used or not, the most used first."""
-    assert not isinstance(figures.rows, SourceUnavailable)
-    say = language.say
-    earlier, now = figures.rows.counted
+    figures, language, say = words.figures, words.language, words.language.say
+    earlier, now = read.counted
     eligible = () if isinstance(now.eligible, SourceUnavailable) else now.eligible
 
     with_it = [s for s in now.services.values() if s.has_processing_time and figures.about(now.company(s.id))]
@@ -92,7 +91,7 @@ def _services(figures: Figures, language: Language) -> Table:
         rows,
         frozenset({3, 4}),
         say("No service has processing time."),
-        language,
+        words,
     )
 
 
@@ -100,16 +99,15 @@ def _appointments(uses: Mapping[Id | None, Use], id_: Id) -> int:
     return uses[id_].appointments if id_ in uses else 0
 
 
-def _bookings(figures: Figures, language: Language) -> Table:
-    assert not isinstance(figures.rows, SourceUnavailable)
-    say = language.say
-    wanted = figures.rows.overlapping[1].inner.get(figures.company, set())
+def _bookings(words: Words, read: Rows) -> Table:
+    figures, language, say = words.figures, words.language, words.language.say
+    wanted = read.overlapping[1].inner.get(figures.company, set())
     by_day: dict[date, list[str]] = defaultdict(list)
-    for id_, booking in figures.rows.bookings.items():
+    for id_, booking in read.bookings.items():
         if id_ in wanted:
             by_day[booking.day].append(service_name(figures, booking.service_id))
     rows = [
-        (language.day(day), language.number(len(names)), ", ".join(sorted(set(names))))
+        (language.day(day), language.number(len(names)), _listed(words, sorted(set(names))))
         for day, names in sorted(by_day.items())
     ]
     head = (say("Day of the booking"), say("Bookings"), say("Services"))
@@ -119,21 +117,18 @@ def _bookings(figures: Figures, language: Language) -> Table:
         rows,
         frozenset({1}),
         say("None of this week's processing phases was used for another booking."),
-        language,
+        words,
     )
 
 
-def _baselines(figures: Figures, settings: Settings, language: Language) -> Table:
+def _baselines(words: Words) -> Table:
     """What the guide expects, beside what was measured."""
-    say = language.say
+    language, say = words.language, words.language.say
 
     def metric(key: str) -> str:
-        found = settings.metrics.get(key)
-        sample = figures.sample(key)
-        if found is None or not found.enabled or sample.value is None:
-            return say("not measurable here")
-        digits = 1 if found.unit == "ms" else 2
-        return language.quantity(sample.value, found.unit, digits)
+        metric = words.settings.metrics.get(key)
+        value = words.figures.sample(key).value if metric and metric.enabled else None
+        return say("not measurable here") if value is None else words.value(key, value)
 
     rows: list[tuple[str, str, str, str]] = [
         (
@@ -163,7 +158,7 @@ def _baselines(figures: Figures, settings: Settings, language: Language) -> Tabl
         (
             say("Database query time"),
             _range(language, "< 5", "ms"),
-            *_query_time(figures, language),
+            *_query_time(words),
         ),
     ]
     head = (say("Metric"), say("Expected"), say("Measured"), say("What is measured"))
@@ -174,7 +169,8 @@ def _range(language: Language, numbers: str, unit: str) -> str:
     return f"{numbers}\u00a0{language.unit(unit)}"
 
 
-def _query_time(figures: Figures, language: Language) -> tuple[str, str]:
+def _query_time(words: Words) -> tuple[str, str]:
+    figures, language = words.figures, words.language
     if isinstance(figures.rows, SourceUnavailable) or not figures.rows.took:
         return language.say("not measurable here"), ""
     took = [1000 * seconds for seconds in figures.rows.took]
@@ -186,27 +182,27 @@ def _query_time(figures: Figures, language: Language) -> tuple[str, str]:
     return language.quantity(median(took), "ms", 1), note
 
 
-def _alerts(figures: Figures, settings: Settings, language: Language, as_of: datetime) -> Table:
-    say = language.say
+def _alerts(words: Words, as_of: datetime) -> Table:
+    language, say = words.language, words.language.say
     rows = [
         (
-            _rule(alert, settings, language),
+            _rule(words, alert),
             alert.severity.upper(),
             language.clock(alert.opened_at),
             _since(alert.opened_at, alert.acknowledged_at, language) or "–",
             _resolved(alert, language, as_of),
         )
-        for alert in figures.alerts
+        for alert in words.figures.alerts
     ]
     head = (say("Alert"), say("Severity"), say("Opened"), say("Acknowledged after"), say("Resolved after"))
-    return _table(say("Alerts"), head, rows, frozenset(), say("No alert was open in this week."), language)
+    return _table(say("Alerts"), head, rows, frozenset(), say("No alert was open in this week."), words)
 
 
-def _rule(alert: Alert, settings: Settings, language: Language) -> str:
-    name = language.say(rule_text(alert.rule, settings))
+def _rule(words: Words, alert: Alert) -> str:
+    name = words.language.say(rule_text(alert.rule, words.settings))
     if alert.company_id == ALL_COMPANIES:
         return name
-    return f"{name}, {language.say('company {company}', company=alert.company_id)}"
+    return f"{name}, {words.language.say('company {company}', company=alert.company_id)}"
 
 
 def _resolved(alert: Alert, language: Language, as_of: datetime) -> str:
@@ -219,13 +215,13 @@ def _since(start: datetime, end: datetime | None, language: Language) -> str:
     return "" if end is None else language.elapsed(max(end - start, timedelta()))
 
 
-def _blind(figures: Figures, settings: Settings, language: Language) -> Table:
-    say = language.say
+def _blind(words: Words) -> Table:
+    figures, language, say = words.figures, words.language, words.language.say
     rows = [
         (
-            f"{language.clock(blind.since)}–{blind.until.astimezone(settings.zone):%H:%M}",
+            f"{language.clock(blind.since)}–{blind.until.astimezone(words.settings.zone):%H:%M}",
             language.number(blind.hours),
-            ", ".join(_title(key, settings, language) for key in blind.lost) or say("no check"),
+            _listed(words, [words.title(key) for key in blind.lost]) or say("no check"),
             blind.reason,
         )
         for blind in figures.blind
@@ -234,12 +230,11 @@ def _blind(figures: Figures, settings: Settings, language: Language) -> Table:
     empty = say("Every hour of the timetable was watched.")
     if not figures.watched:
         empty = say("No check had finished by the end of this week, so it is not known.")
-    return _table(say("Blind hours"), head, rows, frozenset({1}), empty, language)
+    return _table(say("Blind hours"), head, rows, frozenset({1}), empty, words)
 
 
-def _title(key: str, settings: Settings, language: Language) -> str:
-    known = key in settings.metrics or key in settings.log_rules
-    return language.say(settings.rule(key).title) if known else key
+def _listed(words: Words, names: Sequence[str]) -> str:
+    return ", ".join(names[:NAMES_SHOWN]) + words.and_more(len(names) - NAMES_SHOWN)
 
 
 def _table(
@@ -248,8 +243,7 @@ def _table(
     rows: Sequence[tuple[str, ...]],
     numeric: frozenset[int],
     empty: str,
-    language: Language,
+    words: Words,
 ) -> Table:
-    left = len(rows) - ROWS_SHOWN
-    note = language.say("and {n} more", n=language.number(left)) if left > 0 else ""
+    note = words.and_more(len(rows) - ROWS_SHOWN).strip()
     return Table(title, head, tuple(rows[:ROWS_SHOWN]), numeric, empty, note)
