@@ -23,8 +23,9 @@ from demo.processes import find_program
 from demo.traffic import Plan, generate
 from processing_time.incident.action import Outcome, Refused
 from processing_time.incident.saved_phases import opened
+from processing_time.store import Store
 from processing_time.store_incident import DamagedCopy
-from tests.integration.turning_back import AS_OF, TOGGLE, Place, acted, child, planned
+from tests.integration.turning_back import AS_OF, TOGGLE, Place, acted, child, hands, planned
 
 PROJECT = Path(__file__).resolve().parents[2]
 PATIENCE = 60
@@ -381,6 +382,8 @@ def test_switched_on_since_the_approval(few: Account, application: Application, 
 def test_a_login_without_the_grant_is_told(few: Account, application: Application, place: Place) -> None:
     plan, before = planned(place, "rollback"), phases(application)
     change(application, "REVOKE DELETE ON booking.appointment_phases FROM pt_monitor_write@'%'")
+    with pytest.raises(Refused, match="processing_time_mysql_write lacks DELETE on appointment_phases"):
+        planned(place, "rollback")
     result = acted(place, "rollback", plan)
     assert result.outcome is Outcome.FAILED
     assert any("grant its login SELECT, and INSERT and DELETE" in line for line in result.lines)
@@ -514,8 +517,8 @@ def test_what_changes_between_copy_and_deletion_stays(
     few: Account, application: Application, place: Place
 ) -> None:
     changed, gone, *_ = ids = [a.id for a in ahead(few)]
-    timeout = place.settings().schedule.statement_timeout
-    with opened(lambda: place.connect("pt_monitor_write", "booking"), timeout) as table:
+    store = Store(lambda: place.connect("pt_store", "processing_time_monitor"))
+    with opened(hands(place, store)) as table:
         copies = list(table.copies(ids).values())
         change(
             application,

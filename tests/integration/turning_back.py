@@ -79,6 +79,7 @@ class Switch:
             listed=False,
             saved=None,
             config_cached=False,
+            also_changes=(),
         )
 
     def set_flags(self, switch: str) -> FlagFile:

@@ -18,7 +18,7 @@ from processing_time.incident.bookings import calendar
 from processing_time.incident.conflicts import Booking, Span, collisions, partners
 from processing_time.incident.registry import load
 from processing_time.incident.rollback import MOST, batches, numbers, whole_numbers
-from processing_time.incident.saved_phases import BrokenOff, NotAsItWas, PhaseTable, opened
+from processing_time.incident.saved_phases import BrokenOff, NotAsItWas, PhaseTable, opened, repairing
 from processing_time.store_incident import Copy, CopyState, Saved
 
 COLLIDES = "collides with a newer booking"
@@ -49,7 +49,7 @@ class Relaunch:
         except Refused as refused:
             switch = Plan((f"The feature has to be switched on by hand afterwards: {refused}",), empty=True)
         saved = _saved(request, hands)
-        with opened(hands.application, hands.settings.schedule.statement_timeout) as table:
+        with repairing(hands) as table:
             misfits = _misfits(saved, table, hands)
         fitting = {str(id_): s.copy.checksum for id_, s in saved.items() if id_ not in misfits}
         phases = sum(len(saved[int(id_)].copy.phases) for id_ in fitting)
@@ -73,7 +73,7 @@ class Relaunch:
         approved = plan.detail["appointments"]
         progress, stopped = _Progress(), ""
         try:
-            with opened(hands.write, hands.settings.schedule.statement_timeout) as table:
+            with opened(hands) as table:
                 self._restore([int(id_) for id_ in approved], approved, table, hands, progress)
         except (BrokenOff, NotAsItWas) as problem:
             stopped = str(problem)
@@ -90,7 +90,7 @@ class Relaunch:
             lines.append(f"Then {stopped}. The feature was not switched on.")
             return Result(Outcome.PARTLY if progress.done else Outcome.FAILED, tuple(lines), detail)
         outcome = Outcome.PARTLY if progress.left else Outcome.DONE
-        if plan.detail["switch"] is not None:
+        if plan.detail["switch"] is not None and not load("enable_feature").plan(request, hands).empty:
             on = load("enable_feature").act(request, hands, Plan((), detail=plan.detail["switch"]))
             lines += on.lines
             detail["switch"] = dict(on.detail)

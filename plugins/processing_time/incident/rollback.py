@@ -18,7 +18,7 @@ from processing_time.incident.action import Hands, Outcome, Plan, Refused, Reque
 from processing_time.incident.bookings import calendar
 from processing_time.incident.conflicts import Booking, Pair, collisions, conflicts, partners, report
 from processing_time.incident.registry import load
-from processing_time.incident.saved_phases import BrokenOff, PhaseTable, opened
+from processing_time.incident.saved_phases import BrokenOff, PhaseTable, opened, repairing
 from processing_time.model import SourceUnavailable
 from processing_time.sources import feature_flags
 from processing_time.store_incident import Copy, CopyState, DamagedCopy
@@ -62,7 +62,9 @@ class Rollback:
         with calendar(hands) as now:
             found = now.to_turn_back(request.as_of, whole_numbers(request.appointment_ids), services)
             bookings = now.bookings(request.as_of)
-        approved, phases = _fingerprints(hands, found[:MOST])
+        # Over the connection that is going to write: whether it may is better known before anything is approved.
+        with repairing(hands) as table:
+            approved, phases = _fingerprints(table, found[:MOST])
         left = hands.store.saved_phases.in_force(CopyState.SAVED)
         pairs = conflicts(bookings, {*map(int, approved)})
         lines = [_turns_back(request, len(approved), phases)]
@@ -102,7 +104,7 @@ class Rollback:
         new = [pair for pair in conflicts(bookings, {*approved}) if pair not in known]
         progress, stopped = _Progress(), ""
         try:
-            with opened(hands.write, hands.settings.schedule.statement_timeout) as table:
+            with opened(hands) as table:
                 self._settle(table, hands)
                 for ids in batches(sorted(approved)):
                     self._batch({id_: approved[id_] for id_ in ids}, table, hands, overlapping, progress)
@@ -172,12 +174,12 @@ def _switched_off(request: Request, hands: Hands, plan: Plan) -> Result:
     :raises Refused: when that is not what was approved, or cannot be done.
     """
     approved = plan.detail["switch"]
-    if not approved["empty"]:
-        return load("disable_feature").act(request, hands, Plan((), detail=approved["detail"]))
     now = _switch_off(request, hands)
-    if not now.empty:
+    if now.empty:  # also after an attempt that was cut off behind this
+        return Result(Outcome.NOTHING_TO_DO, now.lines)
+    if approved["empty"]:
         raise Refused("the feature was switched on since this was approved: start it again")
-    return Result(Outcome.NOTHING_TO_DO, now.lines)
+    return load("disable_feature").act(request, hands, Plan((), detail=approved["detail"]))
 
 
 def whole_numbers(appointments: Sequence[str]) -> list[int]:
@@ -211,15 +213,14 @@ def _off_for_everybody(hands: Hands) -> bool:
     return flags.configured and not flags.enabled and not flags.service_whitelist
 
 
-def _fingerprints(hands: Hands, ids: Sequence[int]) -> tuple[dict[str, str], int]:
+def _fingerprints(table: PhaseTable, ids: Sequence[int]) -> tuple[dict[str, str], int]:
     """By appointment what says whether it is still the same, and the number of phases."""
     approved: dict[str, str] = {}
     phases = 0
-    with opened(hands.application, hands.settings.schedule.statement_timeout) as table:
-        for some in batches(ids):
-            copies: list[Copy] = [c for c in table.copies(some).values() if c.phases]
-            approved |= {str(c.appointment_id): c.checksum[:FINGERPRINT] for c in copies}
-            phases += sum(len(c.phases) for c in copies)
+    for some in batches(ids):
+        copies: list[Copy] = [c for c in table.copies(some).values() if c.phases]
+        approved |= {str(c.appointment_id): c.checksum[:FINGERPRINT] for c in copies}
+        phases += sum(len(c.phases) for c in copies)
     return approved, phases
 
 

@@ -15,7 +15,8 @@ from typing import Any, TypeVar
 
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from processing_time.incident.action import Refused
+from processing_time import grants
+from processing_time.incident.action import Hands, Refused
 from processing_time.sources import queries
 from processing_time.sources.snapshot import driver_errors, session_statements
 from processing_time.store_incident import Copy, Row
@@ -31,6 +32,7 @@ CHANGED: Mapping[str, str] = {
     "ends_at": "lasts longer or shorter",
     "deleted_at": "was deleted",
 }
+NEEDED = ("SELECT", "INSERT", "DELETE")
 ATTEMPTS = 5
 
 _NUMBERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "double"})
@@ -60,7 +62,7 @@ class BrokenOff(Exception):
 
 
 class PhaseTable:
-    """``appointment_phases`` through a connection that may write to it. Close it, or use :func:`opened`.
+    """``appointment_phases`` through a connection that may write to it: see :func:`opened`.
 
     :param connection: a fresh DB-API connection.
     :param statement_timeout: the longest that one statement may take.
@@ -91,6 +93,15 @@ class PhaseTable:
                     f"appointment_phases.{column} has the type {type_}, of which no exact copy can be made: roll back"
                     " by hand, from a backup"
                 )
+
+    def require_grants(self) -> None:
+        """Raise Refused when the login may not do what will be needed."""
+        ((schema,),) = self._rows("SELECT DATABASE()")
+        held = grants.parse(_text(row[0]) for row in self._rows("SHOW GRANTS"))
+        if missing := held.missing(NEEDED, _text(schema), "appointment_phases"):
+            raise Refused(
+                f"the login of processing_time_mysql_write lacks {', '.join(missing)} on appointment_phases: grant it"
+            )
 
     def copies(self, appointments: Sequence[int], *, lock: bool = False) -> dict[int, Copy]:
         """These appointments with their phases of processing time, perhaps none; without those that do not exist.
@@ -222,19 +233,33 @@ class PhaseTable:
 
 
 @contextlib.contextmanager
-def opened(connect: Callable[[], Any], statement_timeout: timedelta) -> Iterator[PhaseTable]:
-    """The table over a connection that is closed at the end.
+def opened(hands: Hands) -> Iterator[PhaseTable]:
+    """The table over the connection that may write to it, which is closed at the end.
 
-    :param connect: opens ``processing_time_mysql_write``; to read, any other connection will do.
     :raises BrokenOff: here and later, when the server does not do it.
+    :raises Refused: when that connection is not set up.
     """
     with _in_words():
-        connection = connect()
+        connection = hands.write()
     try:
-        yield PhaseTable(connection, statement_timeout)
+        yield PhaseTable(connection, hands.settings.schedule.statement_timeout)
     finally:
         with contextlib.suppress(Exception):
             connection.close()
+
+
+@contextlib.contextmanager
+def repairing(hands: Hands) -> Iterator[PhaseTable]:
+    """The same to plan with: whatever stands in the way is a refusal.
+
+    :raises Refused: also when the login lacks a grant.
+    """
+    try:
+        with opened(hands) as table:
+            table.require_grants()
+            yield table
+    except BrokenOff as broken:
+        raise Refused(str(broken)) from None
 
 
 def misfit(copy: Copy, now: Copy | None, taken: frozenset[int]) -> str:
