@@ -134,6 +134,13 @@ def _growth(server: Server, every: Sequence[Table], monitor: _Monitor, bench: Be
             PART, f"rows_read_{table.appointments}", f"rows read for a check {of}", counting.rows_read, "rows"
         )
         yield _milliseconds(f"check_{table.appointments}", f"a check {of}", runs)
+        yield Figure(
+            PART,
+            f"guide_rows_read_{table.appointments}",
+            f"rows read for the guide's queries {of}, without its overlaps",
+            database_guide.rows_read(server, table),
+            "rows",
+        )
     if len(told) > 1:
         raise ValueError("the same last weeks gave different samples on tables of different lengths")
     yield Figure(
