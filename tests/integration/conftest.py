@@ -16,6 +16,7 @@ import pytest
 from demo.application import Application
 from demo.services import MariaDB, Redis
 from demo.slack import ON_CALL_GROUP, StandInSlack
+from tests.integration.incident_runs import INCIDENT, Incidents
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -83,3 +84,20 @@ def _dag(airflow_db: None) -> Any:
 def runs(_dag: Any) -> Runs:
     """Runs of the health check."""
     return Runs(_dag)
+
+
+@pytest.fixture(scope="session")
+def _incident_dag(airflow_db: None) -> Any:
+    from airflow.dag_processing.dagbag import DagBag
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PROCESSING_TIME__SCHEDULE__RETRY_DELAY", "1s")
+        bag = DagBag(PROJECT / "dags")
+    assert bag.import_errors == {}
+    return bag.dags[INCIDENT]
+
+
+@pytest.fixture
+def incidents(_incident_dag: Any) -> Incidents:
+    """Runs of the incident DAG."""
+    return Incidents(_incident_dag)

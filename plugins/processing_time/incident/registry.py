@@ -23,7 +23,7 @@ class Entry:
 
     :param target: ``module:Class`` below :mod:`processing_time.incident`; the class is called without arguments.
     :param does: what it does, as the form's help says it.
-    :param takes: the params of the form that mean something to it, besides ``alert_id``; others are refused.
+    :param takes: the params of the form that mean something to it, besides ``alert_id`` and ``reason``; others are refused.
     :param lock: actions with the same lock never act at the same time.
     """
 
@@ -83,7 +83,7 @@ REGISTRY: Mapping[str, Entry] = {
     "mute": Entry(
         "mute:MuteRule",
         "silences a rule, of all companies or of one, for at most 7 days; what is muted is measured all the same",
-        frozenset({"rule", "company_id", "until", "reason"}),
+        frozenset({"rule", "company_id", "until"}),
     ),
 }
 

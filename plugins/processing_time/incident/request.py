@@ -26,7 +26,7 @@ RULE = r"[a-z][a-z0-9_.]{0,79}"
 REASON = r"[^\x00-\x1f\x7f\u2028\u2029]{3,300}"
 """One line."""
 LARGEST = 2**63 - 1
-OPTIONAL = ("company_id", "service_id", "appointment_ids", "cache_key", "rule", "until", "reason")
+OPTIONAL = ("company_id", "service_id", "appointment_ids", "cache_key", "rule", "until")
 """The params that mean something to some actions only; :attr:`Entry.takes` says to which."""
 
 _HARMLESS = re.compile(r"[\w.:*+-]{1,60}", re.ASCII)
@@ -57,7 +57,7 @@ def parse(
         cache_key=_text("cache_key", given.get("cache_key"), CACHE_KEY, "one key without blanks"),
         rule=_rule(given.get("rule"), settings),
         until=_instant("until", given["until"], settings) if "until" in given else None,
-        reason=_text("reason", given.get("reason"), REASON, "3 to 300 characters on one line"),
+        reason=_text("reason", params.get("reason") or None, REASON, "3 to 300 characters on one line"),
     )
 
 

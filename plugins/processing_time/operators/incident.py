@@ -31,8 +31,8 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 PREPARE, APPROVE, SECOND, ACT = "prepare", "approve", "second_approval", "act"
-REFUSAL = "refusal"
-"""The XCom in which a task that cannot go on says why."""
+REFUSAL, ANSWER = "refusal", "answer"
+"""The XComs in which a task that cannot go on says why, and in which an answer is."""
 
 
 class NotDone(AirflowFailException):
@@ -84,16 +84,17 @@ class ApproveOperator(ApprovalOperator):
         self._ask(context, request, plan, settings)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
-        """Give the :class:`Answer`; what is downstream is skipped when it is no."""
+        """Leave the :class:`Answer` to the tasks that follow; those that would act are skipped when it is no."""
         settings = run.settings()
         if objection := self._objection(context, event, settings):
             self.log.warning("%s The question stays open.", objection)
             self._ask(context, *_prepared(context), settings)
-        super().execute_complete(context, event)
         user = event.get("responded_by_user") or {}
-        return Answer(
-            approved=event["chosen_options"] == [self.APPROVE], by=user.get("id"), name=user.get("name")
-        ).to_json()
+        approved = event.get("chosen_options") == [self.APPROVE]
+        answer = Answer(approved=approved, by=user.get("id"), name=user.get("name"))
+        # Now: Airflow ends the task with an exception when it skips what is downstream of a no.
+        context["ti"].xcom_push(key=ANSWER, value=answer.to_json())
+        return super().execute_complete(context, event)
 
     def _ask(self, context: Context, request: Request, plan: Plan, settings: Settings) -> None:
         from processing_time.messages.incident import body
@@ -120,7 +121,8 @@ class ApproveOperator(ApprovalOperator):
         """Say in Slack that somebody is waited for; the waiting does not depend on it."""
         from processing_time.messages.incident import wanted
 
-        address = self.generate_link_to_ui_from_context(context=context)
+        run_page = _run_page(context)
+        address = f"{run_page}/tasks/{self.task_id}/required_actions" if run_page else ""
         message = wanted(request, plan, address, self.second)
         with _store() as store:
             at = run.present()
@@ -264,7 +266,7 @@ def _prepared(context: Context) -> tuple[Request, Plan]:
 
 
 def _answers(context: Context) -> list[Answer]:
-    given = (context["ti"].xcom_pull(task_ids=task_id) for task_id in (APPROVE, SECOND))
+    given = (context["ti"].xcom_pull(task_ids=task_id, key=ANSWER) for task_id in (APPROVE, SECOND))
     return [Answer(**answer) for answer in given if answer]
 
 
@@ -316,10 +318,16 @@ def _message(
 ) -> Message:
     from processing_time.messages.incident import diagnosis, told
 
-    address, _, _ = getattr(context["ti"], "log_url", "").partition("/tasks/")
+    address = _run_page(context)
     if request and prepared and request.action == DIAGNOSE and result.outcome is Outcome.DONE:
         return diagnosis(prepared["plan"]["detail"]["findings"], request, address)
     return told(_action(context), request, result, approved, address)
+
+
+def _run_page(context: Context) -> str:
+    """The run in Airflow's pages."""
+    address, _, _ = getattr(context["ti"], "log_url", "").partition("/tasks/")
+    return str(address)
 
 
 def _note(context: Context, kind: str, message: Message, alert: AlertKey | None, route: str) -> Notification:

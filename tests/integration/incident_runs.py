@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: MIT
+"""Runs of the incident DAG in this process's Airflow, and the people who answer when it asks."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+INCIDENT = "processing_time_incident"
+NOTHING: dict[str, Any] = dict.fromkeys(
+    ("alert_id", "company_id", "service_id", "appointment_ids", "cache_key", "rule", "until", "reason")
+)
+PATIENCE = 60
+
+
+@dataclass
+class Ran:
+    """A run that has ended: the states of its tasks and, under ``run``, its own."""
+
+    run_id: str
+    states: dict[str, str]
+
+
+@dataclass
+class Reply:
+    """What the API said to an answer."""
+
+    status: int
+    body: Any = field(repr=False)
+
+
+class People:
+    """Users of Airflow, through its real API."""
+
+    def __init__(self) -> None:
+        from airflow.api_fastapi.app import create_app
+        from starlette.testclient import TestClient
+
+        self._client = TestClient(create_app(apps="core"), base_url="http://testserver")
+
+    def waiting(self, run_id: str = "~") -> list[dict[str, Any]]:
+        """The open questions of a run."""
+        path = f"/api/v2/dags/{INCIDENT}/dagRuns/{run_id}/hitlDetails?response_received=false"
+        answer = self._client.get(path, headers=self._as("watcher"))
+        assert answer.status_code == 200, answer.text
+        return [d for d in answer.json()["hitl_details"] if d["task_instance"]["state"] == "awaiting_input"]
+
+    def answer(
+        self, user: str, detail: Mapping[str, Any], option: str, params: Mapping[str, Any] | None = None
+    ) -> Reply:
+        """Answer a question as a user."""
+        instance = detail["task_instance"]
+        path = (
+            f"/api/v2/dags/{INCIDENT}/dagRuns/{instance['dag_run_id']}/taskInstances/{instance['task_id']}"
+            "/-1/hitlDetails"
+        )
+        body = {"chosen_options": [option], "params_input": dict(params or {})}
+        answer = self._client.patch(path, json=body, headers=self._as(user))
+        return Reply(answer.status_code, answer.json())
+
+    def trigger(self, user: str, conf: Mapping[str, Any]) -> Reply:
+        """Send the form as a user."""
+        answer = self._client.post(
+            f"/api/v2/dags/{INCIDENT}/dagRuns",
+            json={"logical_date": None, "conf": dict(conf)},
+            headers=self._as(user),
+        )
+        return Reply(answer.status_code, answer.json())
+
+    def _as(self, user: str) -> dict[str, str]:
+        from airflow.api_fastapi.app import get_auth_manager
+        from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+
+        token = get_auth_manager().generate_jwt(SimpleAuthManagerUser(username=user, role="admin"))
+        return {"Authorization": f"Bearer {token}"}
+
+
+class Incidents:
+    """The incident DAG."""
+
+    def __init__(self, dag: Any) -> None:
+        self.dag = dag
+
+    def run(self, **conf: Any) -> Ran:
+        """A run with these params, to its end."""
+        # Airflow's `dag.test` keeps what one run was given as the default of the next: say everything each time.
+        run = self.dag.test(run_conf={"action": "diagnose", "dry_run": True, **NOTHING, **conf})
+        states = {i.task_id: str(i.state) for i in run.get_task_instances()} | {"run": str(run.state)}
+        return Ran(run.run_id, states)
+
+
+@contextmanager
+def somebody(act: Callable[[], bool]) -> Iterator[None]:
+    """Do something again and again beside a run, until it returns true; its failure is the test's."""
+    ended = threading.Event()
+    problems: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            while not ended.wait(0.1):
+                if act():
+                    return
+        except BaseException as error:  # noqa: BLE001  # raised again below
+            problems.append(error)
+            _nobody_waits_any_more()
+
+    # A question that nobody answers would never let the run end.
+    alarm = threading.Timer(PATIENCE, _nobody_waits_any_more)
+    alarm.daemon = True
+    alarm.start()
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        alarm.cancel()
+        thread.join(PATIENCE)
+    if problems:
+        raise problems[0]
+
+
+def _nobody_waits_any_more() -> None:
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.utils.session import create_session
+    from sqlalchemy import update
+
+    with create_session() as session:
+        waiting = TaskInstance.state == "awaiting_input"
+        session.execute(update(TaskInstance).where(waiting).values(state="failed"))
