@@ -33,7 +33,7 @@ class Adoption:
     """
 
     def __init__(self, rollup: Rollup, history: Sequence[Rolled], language: Language) -> None:
-        self._rollup, self._language, self._say = rollup, language, language.say
+        self._rollup, self._language = rollup, language
         before = Period.MONTHLY.step(rollup.month, -1)
         self._before = {
             row.company_id: row
@@ -45,14 +45,14 @@ class Adoption:
         """The checklist's answer: no, when a company has stopped; what it rests on."""
         counted = self._counted()
         if counted is None:
-            return Answer.UNKNOWN, self._say("Nobody knows for whom it is on.")
+            return Answer.UNKNOWN, self._language.say("Nobody knows for whom it is on.")
         companies = self._companies(counted)
         users = {c for c, own in companies.items() if own.used}
         on, used = (sum(getattr(own, name) for own in companies.values()) for name in ("on", "used"))
         part = sum(use.appointments for use in counted.by_company(counted.eligible_ids()).values())
         texts = [
             self._stage(),
-            self._say(
+            self._language.say(
                 "{used} of {on} services that it is on for were booked, in {companies} companies; {share} of all"
                 " appointments.",
                 used=used,
@@ -64,9 +64,9 @@ class Adoption:
         earlier = {c for c, row in self._before.items() if row.numerator}
         new, gone = sorted(users - earlier), sorted(earlier - users)
         if self._before and new:
-            texts.append(self._say("New companies: {ids}.", ids=_listed(new)))
+            texts.append(self._language.say("New companies: {ids}.", ids=_listed(new)))
         if gone:
-            texts.append(self._say("Companies without it now: {ids}.", ids=_listed(gone)))
+            texts.append(self._language.say("Companies without it now: {ids}.", ids=_listed(gone)))
         return Answer.NO if gone else Answer.YES, " ".join(texts)
 
     def tables(self) -> tuple[Table, ...]:
@@ -81,7 +81,7 @@ class Adoption:
     def _stage(self) -> str:
         flags = self._rollup.flags
         if flags is None or not flags.configured:
-            return self._say("No feature flags are read: it counts as on wherever a service has it.")
+            return self._language.say("No feature flags are read: it counts as on wherever a service has it.")
         if not flags.enabled:
             return self._language.count(
                 "Switched off but for {n} service.",
@@ -92,7 +92,7 @@ class Adoption:
             return self._language.count(
                 "Switched on for {n} company.", "Switched on for {n} companies.", len(flags.company_whitelist)
             )
-        return self._say("Switched on for all companies.")
+        return self._language.say("Switched on for all companies.")
 
     def _companies(self, counted: Counted) -> dict[int, _Company]:
         on = set(counted.eligible_ids())
@@ -107,7 +107,7 @@ class Adoption:
         return found
 
     def _by_company(self, counted: Counted) -> Table:
-        say, number = self._say, self._language.number
+        say, number = self._language.say, self._language.number
         on, whole = counted.by_company(counted.eligible_ids()), counted.by_company(counted.services)
         parts = {c: (on[c].appointments if c in on else 0, use.appointments) for c, use in whole.items()}
         companies = self._companies(counted).items()
@@ -136,7 +136,7 @@ class Adoption:
         )
 
     def _by_service(self, counted: Counted) -> Table:
-        say, number = self._say, self._language.number
+        say, number = self._language.say, self._language.number
         on = set(counted.eligible_ids())
         services = [s for s in counted.services.values() if s.has_processing_time]
         rows = []
@@ -175,7 +175,7 @@ class Adoption:
 
     def _left_out(self, rows: int) -> str:
         left = rows - SHOWN
-        return self._say("and {n} more", n=self._language.number(left)) if left > 0 else ""
+        return self._language.say("and {n} more", n=self._language.number(left)) if left > 0 else ""
 
 
 def _booked(counted: Counted, service: Service) -> int:

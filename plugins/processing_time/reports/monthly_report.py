@@ -58,7 +58,7 @@ class _Report:
         self, rollup: Rollup, history: Sequence[Rolled], settings: Settings, language: Language
     ) -> None:
         self._rollup, self._settings, self._language = rollup, settings, language
-        self._month, self._say = rollup.month, language.say
+        self._month = rollup.month
         self._rows: dict[tuple[str, int], dict[date, Rolled]] = defaultdict(dict)
         for row in (*history, *rollup.rows):
             self._rows[row.key][row.period_start] = row
@@ -77,7 +77,7 @@ class _Report:
         return Report(
             name=f"monthly-{self._month:%Y-%m}",
             language=language.code,
-            title=self._say("Processing Time: {month}", month=language.month(self._month)),
+            title=self._language.say("Processing Time: {month}", month=language.month(self._month)),
             period=language.period(self._month, last),
             headline=headline,
             judgement=judgement,
@@ -94,9 +94,9 @@ class _Report:
 
     def _title(self, key: str) -> str:
         if key == SHARE:
-            return self._say("Share of appointments with processing time")
+            return self._language.say("Share of appointments with processing time")
         if key == ADOPTION:
-            return self._say("Services using processing time")
+            return self._language.say("Services using processing time")
         known = {**self._settings.metrics, **self._settings.log_rules}
         return self._language.unit(known[key].title) if key in known else key
 
@@ -117,7 +117,7 @@ class _Report:
             return "–"
         unit = self._unit(key)
         # The difference of two percentages is one of percentage points.
-        name = self._say("points") if signed and unit == "%" else unit
+        name = self._language.say("points") if signed and unit == "%" else unit
         return self._language.quantity(value, name, DIGITS.get(unit, 0), signed=signed)
 
     def _course(self, key: str) -> Course:
@@ -151,7 +151,7 @@ class _Report:
         equal = metric.target == metric.alert
         sign = {"higher": ("≥" if equal else ">"), "lower": ("≤" if equal else "<")}[metric.better]
         bound = self._language.quantity(metric.target, metric.unit)
-        return self._say("target {bound}", bound=f"{sign} {bound}")
+        return self._language.say("target {bound}", bound=f"{sign} {bound}")
 
     def _figure(self, key: str) -> Figure:
         value, before = self._value(key), self._value(key, -1)
@@ -173,8 +173,8 @@ class _Report:
             return ""
         counted = self._language.quantity(row.denominator, metric.population)
         if row.denominator < metric.min_volume:
-            return self._say("only {counted}: too few to say", counted=counted)
-        return self._say("of {counted}", counted=counted)
+            return self._language.say("only {counted}: too few to say", counted=counted)
+        return self._language.say("of {counted}", counted=counted)
 
     # --- the whole ------------------------------------------------------------------------------------------
 
@@ -182,7 +182,7 @@ class _Report:
         answered = {key: met for key in self._keys if (met := self._met(key)) is not None}
         missed = [key for key, met in answered.items() if not met]
         if not answered:
-            return self._say("Too little was booked or measured to say anything."), Judgement.NEUTRAL
+            return self._language.say("Too little was booked or measured to say anything."), Judgement.NEUTRAL
         text = self._language.count(
             "{met} of {n} target met.",
             "{met} of {n} targets met.",
@@ -191,21 +191,21 @@ class _Report:
         )
         if missed:
             named = ", ".join(f"{self._title(key)} {self._shown(key, self._value(key))}" for key in missed)
-            text += " " + self._say("Missed: {named}.", named=named)
+            text += " " + self._language.say("Missed: {named}.", named=named)
         if OVERLAPS in self._keys:
             direction = self._direction(self._course(OVERLAPS).trend)
             bookings = self._shown(OVERLAPS, self._value(OVERLAPS))
-            text += " " + self._say(
+            text += " " + self._language.say(
                 "During processing: {bookings}, {direction}.", bookings=bookings, direction=direction
             )
         return text, Judgement.BAD if missed else Judgement.GOOD
 
     def _direction(self, direction: Trend) -> str:
         return {
-            Trend.UP: self._say("rising"),
-            Trend.DOWN: self._say("falling"),
-            Trend.FLAT: self._say("no trend"),
-            Trend.TOO_FEW: self._say("too few months for a trend"),
+            Trend.UP: self._language.say("rising"),
+            Trend.DOWN: self._language.say("falling"),
+            Trend.FLAT: self._language.say("no trend"),
+            Trend.TOO_FEW: self._language.say("too few months for a trend"),
         }[direction]
 
     def _trends(self) -> Table:
@@ -218,17 +218,17 @@ class _Report:
             slope = self._cell(key, course.slope, signed=True)
             rows.append((self._title(key), *values, slope, self._going(key, course), self._chance(course)))
         return Table(
-            title=self._say("Performance trends"),
+            title=self._language.say("Performance trends"),
             head=(
-                self._say("Metric"),
+                self._language.say("Metric"),
                 *months,
-                self._say("A month"),
-                self._say("Trend"),
-                self._say("Chance"),
+                self._language.say("A month"),
+                self._language.say("Trend"),
+                self._language.say("Chance"),
             ),
             rows=tuple(rows),
             numeric=frozenset({1, 2, 3, 4, 6}),
-            note=self._say(
+            note=self._language.say(
                 "Of up to {months} months. A trend is called one when chance alone puts the months into such an order less"
                 " often than {level} (Mann-Kendall, exact); a month's change is the median of all pairs (Theil-Sen).",
                 months=trend.MONTHS,
@@ -262,7 +262,7 @@ class _Report:
     # --- the checklist --------------------------------------------------------------------------------------
 
     def _checklist(self) -> Checklist:
-        say = self._say
+        say = self._language.say
         items = [
             Item(say("Analyze performance trends"), *self._performance()),
             Item(say("Overlapping bookings increase"), *self._increase()),
@@ -282,28 +282,28 @@ class _Report:
         better = [key for key, course in judged.items() if self._judged(key, course) is Judgement.GOOD]
         worse = [key for key, course in judged.items() if self._judged(key, course) is Judgement.BAD]
         if all(course.trend is Trend.TOO_FEW for course in judged.values()):
-            return Answer.UNKNOWN, self._say(
+            return Answer.UNKNOWN, self._language.say(
                 "{least} months are needed to tell a trend from chance.", least=trend.LEAST
             )
         texts = []
         if better:
-            texts.append(self._say("Better: {named}.", named=", ".join(map(self._title, better))))
+            texts.append(self._language.say("Better: {named}.", named=", ".join(map(self._title, better))))
         if worse:
-            texts.append(self._say("Worse: {named}.", named=", ".join(map(self._title, worse))))
-        return Answer.NO if worse else Answer.YES, " ".join(texts) or self._say(
+            texts.append(self._language.say("Worse: {named}.", named=", ".join(map(self._title, worse))))
+        return Answer.NO if worse else Answer.YES, " ".join(texts) or self._language.say(
             "Nothing gets better or worse."
         )
 
     def _increase(self) -> tuple[Answer, str]:
         if OVERLAPS not in self._keys:
-            return Answer.UNKNOWN, self._say("They were not measured.")
+            return Answer.UNKNOWN, self._language.say("They were not measured.")
         course = self._course(OVERLAPS)
         answer = {Trend.UP: Answer.YES, Trend.TOO_FEW: Answer.UNKNOWN}.get(course.trend, Answer.NO)
         told = self._direction(course.trend)
         months = self._language.count("{n} month", "{n} months", course.months)
         if course.slope is None or course.trend is Trend.TOO_FEW:
             return answer, f"{told}: {months}"
-        return answer, self._say(
+        return answer, self._language.say(
             "{slope} a month, {told}; chance alone: {chance}, over {months}.",
             slope=self._shown(OVERLAPS, course.slope, signed=True),
             told=told,
@@ -314,9 +314,9 @@ class _Report:
     def _farthest(self) -> str:
         missed = [key for key in self._keys if self._met(key) is False]
         if not missed:
-            return self._say("Every target that could be judged was met.")
+            return self._language.say("Every target that could be judged was met.")
         lines = [f"{self._title(k)} {self._shown(k, self._value(k))} ({self._target(k)})" for k in missed]
-        return self._say("Where targets were missed: {lines}.", lines="; ".join(lines))
+        return self._language.say("Where targets were missed: {lines}.", lines="; ".join(lines))
 
     # --- pictures and small print ---------------------------------------------------------------------------
 
@@ -334,16 +334,20 @@ class _Report:
             m for n in range(1 - trend.MONTHS, 1) if (m := Period.MONTHLY.step(self._month, n)) >= first
         ]
         panels = [self._panel(key, months) for key in drawn]
-        title = self._say("The last months")
+        title = self._language.say("The last months")
         latest = ", ".join(f"{self._title(key)} {self._shown(key, self._value(key))}" for key in drawn)
-        alt = self._say("{panels} by month; the newest: {latest}", panels=len(panels), latest=latest)
+        alt = self._language.say("{panels} by month; the newest: {latest}", panels=len(panels), latest=latest)
         labels = [self._language.month(m, short=True) for m in months]
         return (draw(title, alt, labels, panels, self._language),)
 
     def _panel(self, key: str, months: Iterable[date]) -> Panel:
         metric, rows = self._metric(key), self._rows[key, ALL_COMPANIES]
         values = tuple(rows[m].value if m in rows else None for m in months)
-        levels = [(self._say("target"), metric.target), (self._say("alert"), metric.alert)] if metric else []
+        levels = (
+            [(self._language.say("target"), metric.target), (self._language.say("alert"), metric.alert)]
+            if metric
+            else []
+        )
         # Nought is no level that a count can be seen to keep to.
         bounds = tuple(Bound(f"{name} {self._language.number(v)}", v) for name, v in levels if v)
         unit = self._unit(key)
@@ -351,7 +355,7 @@ class _Report:
         return Panel(self._title(key), unit, (Series(self._title(key), values),), bounds, top=top)
 
     def _notes(self) -> list[str]:
-        say, rollup = self._say, self._rollup
+        say, rollup = self._language.say, self._rollup
         notes = [
             say(
                 "Counted from the application's rows as they are now: what was deleted since then is missing, and services"
@@ -377,7 +381,7 @@ class _Report:
         read = {k: t for k, t in self._rollup.samples.covered.items() if t and t < whole - timedelta(days=1)}
         hours = timedelta(hours=1)
         return [
-            self._say(
+            self._language.say(
                 "{metric}: measured for {part} of {whole} hours.",
                 metric=self._title(key),
                 part=self._language.number(covered / hours),
