@@ -30,7 +30,7 @@ from pydantic import (
 )
 
 from processing_time.model import Severity
-from processing_time.settings_incident import Incident
+from processing_time.settings_incident import AutoRecovery, Incident
 from processing_time.settings_reports import Reports
 from processing_time.settings_types import (
     ChannelId,
@@ -324,6 +324,7 @@ class Settings(Section):
     slack: Slack
     escalation: Escalation
     incident: Incident
+    auto_recovery: AutoRecovery
     reports: Reports
     mutes: tuple[Mute, ...]
     metrics: dict[str, Metric]

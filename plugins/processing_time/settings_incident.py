@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""Settings of the incident DAG: who may approve, how long it waits for an answer, and how much one action may touch."""
+"""Settings of the incident DAG and of automatic recovery: who may approve, and how much may be touched."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from processing_time.settings_types import Duration, Section, matching
 
@@ -26,3 +26,22 @@ class Incident(Section):
     two_person_rollback: bool
     max_appointments: int = Field(ge=1, le=10_000)
     approve_above: int = Field(ge=0)
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("is not a number: write how many an hour, 0 for none")
+    return value
+
+
+class AutoRecovery(Section):
+    """How much level 1 may repair by itself within an hour; 0: nothing."""
+
+    stuck_cache_keys: Annotated[int, BeforeValidator(_number)] = Field(ge=0, le=100_000)
+    failed_syncs: Annotated[int, BeforeValidator(_number)] = Field(ge=0, le=1_000)
+    missing_phases: Annotated[int, BeforeValidator(_number)] = Field(ge=0, le=10_000)
+
+    @property
+    def on(self) -> bool:
+        """Whether anything may be repaired."""
+        return bool(self.stuck_cache_keys or self.failed_syncs or self.missing_phases)
