@@ -27,6 +27,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 HEALTH_CHECK = "processing_time_health_check"
 EMPTY = "empty_health_check"
 AS_OF = datetime(2026, 6, 10, 12, tzinfo=UTC)
+MEASURED = ("collect_database", "collect_log", "collect_cache", "evaluate", "escalate")
 PATIENCE = 180.0
 
 
@@ -45,18 +46,20 @@ class Scheduler:
         """Seconds from the trigger of a health check to its first message, in a store without alerts."""
         self._forget()
         self._slack.reset()
-        start, _ = self._run(HEALTH_CHECK)
+        start, _, states = self._run(HEALTH_CHECK)
+        if set(states.values()) != {"success"}:
+            raise RuntimeError(f"the check did not come to a message: {states}")
         first: float = self._slack.calls("chat.postMessage")[0]["at"]
         return first - start
 
     def until_escalated(self) -> float:
         """Seconds from the trigger of the empty shape to the end of its ``escalate``."""
-        start, run = self._run(EMPTY)
+        start, run, _ = self._run(EMPTY)
         task = self._call(f"/api/v2/dags/{EMPTY}/dagRuns/{run}/taskInstances/escalate")
         return datetime.fromisoformat(task["end_date"]).timestamp() - start
 
-    def _run(self, dag_id: str) -> tuple[float, str]:
-        """When a run was triggered, and its id, once it has ended."""
+    def _run(self, dag_id: str) -> tuple[float, str, dict[str, str]]:
+        """When a run was triggered, its id, and how the tasks up to ``escalate`` ended, once it has ended."""
         start = time.time()
         body = {"logical_date": None, "conf": {"as_of": AS_OF.isoformat()}}
         run = str(self._call(f"/api/v2/dags/{dag_id}/dagRuns", body)["dag_run_id"])
@@ -65,7 +68,9 @@ class Scheduler:
             return self._call(f"/api/v2/dags/{dag_id}/dagRuns/{run}")["state"] in ("success", "failed")
 
         _until(ended, f"a run of {dag_id} ends")
-        return start, run
+        tasks = self._call(f"/api/v2/dags/{dag_id}/dagRuns/{run}/taskInstances")["task_instances"]
+        states = {task["task_id"]: task["state"] for task in tasks if task["task_id"] in MEASURED}
+        return start, run, states
 
     def _forget(self) -> None:
         """Empty the store, but for what says which migrations it has had."""
