@@ -247,7 +247,7 @@ def _sync_states(sample: Sample | None) -> Finding:
         if failed
         else "everything pending? Then no queue worker runs",
         tuple(f"{state}: {count}" for state, count in sorted(states.items(), key=lambda s: (-s[1], s[0]))),
-        {"sync_rate": sample.value, "sync_of": sample.denominator, "sync_errors": failed},
+        {"sync_rate": sample.value, "sync_rate_of": sample.denominator, "sync_errors": failed},
     )
 
 

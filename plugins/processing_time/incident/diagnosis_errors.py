@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-_STATUS = re.compile(r"(?<![\d+.-])(400|401|403|404|408|409|410|422|429|500|502|503|504)(?![\d.-])")
+_STATUS = re.compile(r"\b(?:answered|HTTP(?:/[0-9.]{1,3})?|[Ss]tatus(?: code)?|code)[:=]? ?([45][0-9]{2})\b")
 _CODE = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*|[0-9]{1,5}")
 _SQLSTATE = re.compile(r"SQLSTATE\[(\w{5})\](?:: [^:]{0,60}: (\d{4})\b)?")
 _CURL = re.compile(r"cURL error (\d{1,3})\b")

@@ -18,13 +18,13 @@ from processing_time.incident.action import Hands, Request
 from processing_time.incident.diagnosis_finding import Finding, shown
 from processing_time.settings import Settings
 from processing_time.sources.laravel_log.files import open_logs
-from processing_time.sources.laravel_log.records import Clock, level, lines, message
+from processing_time.sources.laravel_log.records import BOM, Clock, level, message
 from processing_time.sources.laravel_log.slices import parts
 
 DAY = timedelta(hours=24)
 GROUPS_SHOWN = 10
 _SIGN = b"AppointmentPhase"
-_BAD = frozenset({b"ERROR", b"CRITICAL", b"ALERT", b"EMERGENCY"})
+_BAD = frozenset({"ERROR", "CRITICAL", "ALERT", "EMERGENCY"})
 _TRACE = 4096
 """Bytes behind a header in which the place in the application's code is looked for."""
 #: What the observer writes before the context; longer ones first. A message that is none of them is not told.
@@ -101,9 +101,10 @@ def _records(block: bytes, clock: Clock) -> Iterator[tuple[int, Told, str]]:
     while at >= 0:
         begin, end = block.rfind(b"\n", 0, at) + 1, block.find(b"\n", at)
         end = len(block) if end < 0 else end
-        for line in lines(block[begin:end]):
-            if found := _record(line, block[end : end + _TRACE], clock):
-                yield found
+        # A crash leaves runs of NULs in front of the next record.
+        line = block[begin:end].removeprefix(BOM).lstrip(b"\0")
+        if found := _record(line, block[end : end + _TRACE], clock):
+            yield found
         at = block.find(_SIGN, end)
 
 
@@ -118,7 +119,7 @@ def _record(line: bytes, below: bytes, clock: Clock) -> tuple[int, Told, str] | 
         return None
     whole = text.decode("utf-8", "replace")
     trace = whole + below.partition(b"\n[2")[0].decode("utf-8", "replace")
-    said = message(text).decode("utf-8", "replace")
+    said = message(whole)
     place = _PLACE.search(trace)
     appointment = _APPOINTMENT.search(whole)
     return (
