@@ -25,7 +25,8 @@ from rich.console import Console
 
 from benchmarks import machine
 from benchmarks.figures import Bench, Size
-from benchmarks.report import PARTS, as_json, table
+from benchmarks.record import PARTS, as_json
+from benchmarks.report import table
 from demo.processes import ServiceError
 
 WORK = Path(__file__).resolve().parents[1] / ".bench"

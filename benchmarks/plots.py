@@ -7,12 +7,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import matplotlib
-from matplotlib.figure import Figure as Picture
+from benchmarks.record import Record, figures
 
-from benchmarks.report import Record, figures
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Picture
 
+Point = tuple[float, float]
+"""A size, and a value."""
 COLOURS = ("#2563eb", "#c2410c", "#64748b")
 
 
@@ -41,6 +44,14 @@ PLOTS = (
         {"rows read": "rows_read_"},
     ),
     Plot(
+        "performance-check",
+        "database",
+        "One check of the database",
+        "appointments in the table",
+        "ms",
+        {"check": "check_"},
+    ),
+    Plot(
         "performance-log",
         "log",
         "Reading the log",
@@ -53,29 +64,36 @@ PLOTS = (
 
 def draw(record: Record, folder: Path) -> list[Path]:
     """Draw each picture that has points, as SVG that is the same for the same record."""
-    matplotlib.rcParams.update(
-        {"svg.hashsalt": "performance", "font.family": "sans-serif", "svg.fonttype": "none"}
-    )
+    import matplotlib
+
+    matplotlib.rcParams.update({"svg.hashsalt": "performance", "svg.fonttype": "none"})
     drawn = []
     for plot in PLOTS:
-        lines = {label: points(record, plot.part, start) for label, start in plot.series.items()}
-        if any(lines.values()):
+        of_plot = lines(plot, record)
+        if any(of_plot.values()):
             path = folder / f"{plot.name}.svg"
-            _picture(plot, lines).savefig(path, format="svg", metadata={"Date": None})
+            _picture(plot, of_plot).savefig(path, format="svg", metadata={"Date": None})
             drawn.append(path)
     return drawn
 
 
-def points(record: Record, part: str, start: str) -> list[tuple[float, float]]:
+def lines(plot: Plot, record: Record) -> dict[str, list[Point]]:
+    """The points of each line of a picture."""
+    return {label: points(record, plot.part, start) for label, start in plot.series.items()}
+
+
+def points(record: Record, part: str, start: str) -> list[Point]:
     """Size and value of the figures whose keys are a beginning and a number."""
     found = [(re.fullmatch(rf"{start}(\d+)", figure.key), figure.value) for figure in figures(record, part)]
     return sorted((float(match[1]), value) for match, value in found if match)
 
 
-def _picture(plot: Plot, lines: Mapping[str, list[tuple[float, float]]]) -> Picture:
+def _picture(plot: Plot, of_plot: Mapping[str, list[Point]]) -> Picture:
+    from matplotlib.figure import Figure as Picture
+
     picture = Picture(figsize=(6.4, 3.2), layout="constrained", facecolor="white")
     axes = picture.subplots()
-    for colour, (label, line) in zip(COLOURS, lines.items(), strict=False):
+    for colour, (label, line) in zip(COLOURS, of_plot.items(), strict=False):
         if line:
             axes.plot(*zip(*line, strict=True), marker="o", color=colour, label=label)
     axes.set(title=plot.title, xlabel=plot.size, ylabel=plot.unit, ylim=(0, None), xlim=(0, None))
@@ -83,6 +101,6 @@ def _picture(plot: Plot, lines: Mapping[str, list[tuple[float, float]]]) -> Pict
     axes.yaxis.set_major_formatter("{x:,g}")
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", alpha=0.3)
-    if len(lines) > 1:
+    if len(of_plot) > 1:
         axes.legend(frameon=False)
     return picture

@@ -10,8 +10,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,23 +18,21 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from benchmarks.figures import Figure, Size, Target
+from benchmarks import plots
+from benchmarks.figures import Figure, Size
+from benchmarks.record import PARTS, Record, figures
 
-PARTS = ("database", "log", "cache", "airflow")
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 COMMITTED = DOCS / "performance.json"
 PAGE = DOCS / "performance.md"
 MEASURED = DOCS.parent / ".bench" / "full.json"
 MET, MISSED = "met", "missed"
 
-Record = Mapping[str, Any]
 _BLOCK = re.compile(r"(<!-- measured: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def main() -> int:
     """Take the full run of .bench into the documentation."""
-    from benchmarks import plots
-
     if not MEASURED.exists():
         sys.stderr.write("There is no full run yet: make bench, then try again.\n")
         return 1
@@ -44,26 +41,6 @@ def main() -> int:
     PAGE.write_text(refreshed(PAGE.read_text(encoding="utf-8"), record), encoding="utf-8")
     plots.draw(record, DOCS / "pictures")
     return 0
-
-
-def as_json(figure: Figure) -> dict[str, Any]:
-    """A figure for the record."""
-    return asdict(figure)
-
-
-def figures(record: Record, part: str) -> list[Figure]:
-    """The figures of a part, as they were measured."""
-    found = record["parts"].get(part, {}).get("figures", [])
-    return [
-        Figure(
-            **{
-                **f,
-                "runs": tuple(f["runs"]),
-                "target": Target(**f["target"]) if f["target"] else None,
-            }
-        )
-        for f in found
-    ]
 
 
 def table(record: Record, parts: Sequence[str] = PARTS) -> Table:
@@ -162,6 +139,11 @@ def _of_part(part: str) -> Any:
             yield _row(figure.title, value(figure), figure.note)
         if why := _missing(record, part):
             yield _row(why, "", "")
+        yield from (
+            f"\n![{plot.title}, over the {plot.size}](pictures/{plot.name}.svg)"
+            for plot in plots.PLOTS
+            if plot.part == part and any(plots.lines(plot, record).values())
+        )
 
     return lines
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.figures import Bench, Size
-from benchmarks.report import PARTS
+from benchmarks.record import PARTS
 
 PROJECT = Path(__file__).resolve().parents[2]
 

@@ -11,11 +11,12 @@ import pytest
 
 from benchmarks import plots, report
 from benchmarks.figures import Figure, Target
+from benchmarks.record import as_json, figures
 
 PROJECT = Path(__file__).resolve().parents[2]
 
 
-def record(*figures: Figure, size: str = "full", missing: str = "") -> dict[str, Any]:
+def record(*given: Figure, size: str = "full", missing: str = "") -> dict[str, Any]:
     return {
         "size": size,
         "machine": {"cores": "2"},
@@ -23,7 +24,7 @@ def record(*figures: Figure, size: str = "full", missing: str = "") -> dict[str,
             "cache": {
                 "measured": "2026-11-23 08:00 UTC",
                 "seconds": 3,
-                "figures": [report.as_json(figure) for figure in figures],
+                "figures": [as_json(figure) for figure in given],
                 "missing": missing,
             }
         },
@@ -66,7 +67,7 @@ def test_three_digits_that_count(amount: float, text: str) -> None:
 
 def test_a_record_survives_json() -> None:
     given = [figure(1.2, FEW, runs=(1.0, 1.2, 1.4)), figure(3.0, at_least=True, note="cut off")]
-    assert report.figures(json.loads(json.dumps(record(*given))), "cache") == given
+    assert figures(json.loads(json.dumps(record(*given))), "cache") == given
 
 
 def test_the_page_s_blocks_are_written_anew_and_the_rest_stays() -> None:
@@ -97,6 +98,19 @@ def test_points_are_the_figures_whose_keys_end_with_a_size() -> None:
     assert plots.points(record(*given), "cache", "rows_") == [(1000, 8.0), (3000, 9.0)]
 
 
+def test_a_part_with_sizes_has_a_picture_that_is_the_same_for_the_same_record(tmp_path: Path) -> None:
+    sizes = [figure(8.0, key="rows_read_1000"), figure(9.0, key="rows_read_3000")]
+    of_database = {**record(), "parts": {"database": record(*sizes)["parts"]["cache"]}}
+    page = report.refreshed("<!-- measured: database -->\n<!-- end -->", of_database)
+    assert "(pictures/performance-rows.svg)" in page
+    assert "performance-check" not in page
+    (drawn,) = plots.draw(of_database, tmp_path)
+    first = drawn.read_bytes()
+    plots.draw(of_database, tmp_path)
+    assert drawn.read_bytes() == first
+    assert drawn.name == "performance-rows.svg"
+
+
 def test_the_documentation_shows_what_was_measured(tmp_path: Path) -> None:
     committed = json.loads(report.COMMITTED.read_text(encoding="utf-8"))
     page = report.PAGE.read_text(encoding="utf-8")
@@ -105,4 +119,3 @@ def test_the_documentation_shows_what_was_measured(tmp_path: Path) -> None:
     for drawn in plots.draw(committed, tmp_path):
         shown = PROJECT / "docs" / "pictures" / drawn.name
         assert shown.read_bytes() == drawn.read_bytes(), "run: make bench-docs"
-        assert f"pictures/{drawn.name}" in page
