@@ -30,7 +30,7 @@ class Incident(Section):
 
 def _number(value: Any) -> Any:
     if isinstance(value, bool):
-        raise ValueError("is not a number: write how many an hour, 0 for none")
+        raise ValueError("is not a number: write how many an hour, 0 for none")  # noqa: TRY004  # pydantic's
     return value
 
 

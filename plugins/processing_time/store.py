@@ -20,7 +20,7 @@ from processing_time.model import Alert, Decision, State, Verdict, utc
 from processing_time.outbox import AlertKey, Notification, Outbox, enqueue
 from processing_time.settings import Settings
 from processing_time.store_actions import Actions
-from processing_time.store_incident import Mutes, SavedPhases
+from processing_time.store_incident import Mutes, Recoveries, SavedPhases
 from processing_time.store_rows import (
     ALERT,
     SAMPLE,
@@ -53,6 +53,7 @@ class Store:
         self.actions = Actions(self._session)
         self.saved_phases = SavedPhases(self._session)
         self.mutes = Mutes(self._session)
+        self.recoveries = Recoveries(self._session)
 
     def __enter__(self) -> Self:
         return self

@@ -24,6 +24,10 @@ Row = Mapping[str, str | None]
 _SAVED = "id, appointment_id, state, appointment, overlapping, phases, checksum, saved_at"
 
 
+AUTO_RECOVERY = "auto_recovery"
+"""Who asked for what level 1 repairs by itself, in the audit of actions."""
+
+
 class CopyState(StrEnum):
     """Where a saved appointment stands. The first two are in force, and an appointment has one of those at most."""
 
@@ -180,6 +184,52 @@ class Mutes:
                 (naive(as_of),) * 3,
             )
             return tuple(_mute(row) for row in rows)
+
+        return self._session.run(read)
+
+
+class Recoveries:
+    """What level 1 has repaired by itself, read from the audit of actions."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def treated(self, action: str) -> frozenset[int]:
+        """The alerts for which an action was begun, whatever became of it."""
+
+        def read(cursor: Any) -> frozenset[int]:
+            rows = fetch(
+                cursor,
+                "SELECT detail FROM actions WHERE requested_by = %s AND action = %s",
+                (AUTO_RECOVERY, action),
+            )
+            return frozenset(id_ for row in rows for id_ in json.loads(row["detail"])["alerts"])
+
+        return self._session.run(read)
+
+    def unfinished(self, dag_run_id: str) -> dict[str, frozenset[int]]:
+        """By action the alerts of what a run has begun and not completed."""
+
+        def read(cursor: Any) -> dict[str, frozenset[int]]:
+            rows = fetch(
+                cursor,
+                "SELECT action, detail FROM actions WHERE requested_by = %s AND dag_run_id = %s AND finished_at IS NULL",
+                (AUTO_RECOVERY, dag_run_id),
+            )
+            return {row["action"]: frozenset(json.loads(row["detail"])["alerts"]) for row in rows}
+
+        return self._session.run(read)
+
+    def spent(self, action: str, since: datetime) -> int:
+        """How much of its hourly measure an action has used since then, what was begun included."""
+
+        def read(cursor: Any) -> int:
+            rows = fetch(
+                cursor,
+                "SELECT detail FROM actions WHERE requested_by = %s AND action = %s AND started_at > %s",
+                (AUTO_RECOVERY, action, naive(since)),
+            )
+            return sum(json.loads(row["detail"])["most"] for row in rows)
 
         return self._session.run(read)
 

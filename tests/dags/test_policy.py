@@ -135,7 +135,8 @@ def test_the_health_check_has_the_tasks_of_the_contract(bag: Any):
         "collect_log": {"evaluate"},
         "collect_cache": {"evaluate"},
         "evaluate": {"escalate"},
-        "escalate": {"request_toggle", "verdict"},
+        "escalate": {"recover", "request_toggle", "verdict"},
+        "recover": set(),
         "request_toggle": set(),
         "verdict": set(),
     }
