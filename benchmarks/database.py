@@ -4,25 +4,16 @@
 from __future__ import annotations
 
 import contextlib
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from statistics import median
-from typing import Any
-from zoneinfo import ZoneInfo
 
 from benchmarks import database_guide, database_peer, database_writer
-from benchmarks.database_data import AS_OF, Counting, Server, Table, fill, tables
+from benchmarks.database_data import Counting, Server, Table, fill, tables
 from benchmarks.database_guide import METRICS
+from benchmarks.database_monitor import Monitor
 from benchmarks.figures import Bench, Figure, Size, Target
-from processing_time import settings as settings_module
-from processing_time.model import Collected
-from processing_time.settings import Settings
-from processing_time.sources import database, queries
-from processing_time.sources.boundaries import Watermark
-from processing_time.sources.feature_flags import FeatureFlags
-from processing_time.sources.snapshot import snapshot
-from processing_time.timeline import Timeline
+from benchmarks.timing import by_turns
 
 PART = "database"
 RATES = ("phase_creation_success_rate", "calcom_sync_success_rate", "phase_distribution")
@@ -36,111 +27,40 @@ INDEXES: Mapping[str, str] = {
 
 def measure(bench: Bench) -> list[Figure]:
     """Every figure of the database; makes the tables first when they are not there."""
-    monitor = _Monitor()
     with Server(bench) as server:
         every = tables(bench.size)
         for table in every:
             fill(server, table, bench)
-        largest = every[-1]
-        _only_own_indexes(server, largest)
+        monitors = [Monitor(server, table) for table in every]
+        largest = monitors[-1]
+        _only_own_indexes(server, largest.table)
         return [
-            *_growth(server, every, monitor, bench),
-            *_cost(server, largest, monitor, bench),
-            *_answers(server, every[0], monitor, bench),
-            *_indexes(server, largest, monitor, bench),
-            *database_writer.measure(server, largest, monitor.check, bench),
-            *(database_peer.measure(server, largest, bench) if bench.peers else []),
+            *_growth(monitors, bench),
+            *_cost(largest, bench),
+            *_answers(monitors[0], bench),
+            *_indexes(largest, bench),
+            *database_writer.measure(largest, bench),
+            *(database_peer.measure(server, largest.table, bench) if bench.peers else []),
         ]
 
 
-class _Monitor:
-    """The monitor as it is shipped, for the deployed application; all services may use the feature."""
-
-    def __init__(self) -> None:
-        shipped = settings_module.load()
-        application = shipped.application.model_copy(
-            update={"sync_status_column": "calcom_sync_status", "error_values": ("failed",)}
-        )
-        self.shipped = shipped.model_copy(update={"application": application})
-        self.six = self.only(METRICS)
-
-    def only(self, keys: Iterable[str]) -> Settings:
-        """The settings with these metrics of the database and no others."""
-        return self.shipped.model_copy(update={"metrics": {key: self.shipped.metrics[key] for key in keys}})
-
-    @property
-    def counting_as_the_guide(self) -> Settings:
-        """Deleted rows too, no grace, orphans of today."""
-        application = self.shipped.application.model_copy(
-            update={"soft_deletes": False, "grace": timedelta(0)}
-        )
-        today = self.shipped.metrics["orphaned_appointments"].model_copy(update={"window": "today"})
-        metrics = {**self.six.metrics, "orphaned_appointments": today}
-        return self.six.model_copy(update={"application": application, "metrics": metrics})
-
-    def check(
-        self,
-        connect: Callable[[], Any],
-        watermarks: Sequence[Watermark],
-        settings: Settings | None = None,
-    ) -> Collected:
-        """One check, from the connection to the samples; raises ValueError when anything could not be measured."""
-        chosen = settings or self.six
-        collected = database.collect(connect, chosen, _timeline(chosen), FeatureFlags(), watermarks)
-        if lost := [f"{s.metric}: {s.reason}" for s in collected.samples if s.loss]:
-            raise ValueError(f"a metric of the benchmark could not be measured: {lost[0]}")
-        return collected
-
-    def seconds(self, server: Server, table: Table) -> dict[str, float]:
-        """How long each of the six metrics takes, its boundary included, on one open snapshot."""
-        took = {}
-        settings, timeline = self.six, _timeline(self.six)
-        chosen = {key: queries.read(f"metrics/{key}.sql") for key in METRICS}
-        with snapshot(lambda: server.connect(table.schema), settings.schedule.statement_timeout) as opened:
-            # A metric alone can only be had from inside of a check.
-            scope = database._scope(opened, settings, FeatureFlags(), chosen.values())
-            for key, query in chosen.items():
-                check = database._Check(opened, settings, timeline, scope, table.watermarks)
-                window = timeline.window(settings.metrics[key])
-                took[key] = _timed(lambda: check._measure(key, query, window))  # noqa: B023
-        return took
-
-
-def _timeline(settings: Settings) -> Timeline:
-    return Timeline(AS_OF, settings.zone, ZoneInfo(settings.application.timezone), AS_OF)
-
-
-def _timed(what: Callable[[], object]) -> float:
-    begun = time.perf_counter()
-    what()
-    return time.perf_counter() - begun
-
-
-def _growth(server: Server, every: Sequence[Table], monitor: _Monitor, bench: Bench) -> Iterator[Figure]:
+def _growth(monitors: Sequence[Monitor], bench: Bench) -> Iterator[Figure]:
     """Rows read and seconds for the same check on tables of different lengths."""
     read, told = [], set()
-    for table in every:
-        bench.say(f"database: a check on {table.appointments:,} appointments")
-        counting = Counting(server.connect(table.schema))
-        collected = monitor.check(lambda: counting, table.watermarks)  # noqa: B023
-        told.add(str([(s.metric, s.company_id, s.numerator, s.denominator) for s in collected.samples]))
+    for monitor in monitors:
+        length = monitor.table.appointments
+        bench.say(f"a check on {length:,} appointments")
+        counting = Counting(monitor.connect())
+        samples = monitor.check(connect=lambda: counting).samples  # noqa: B023
+        told.add(str([(s.metric, s.company_id, s.numerator, s.denominator) for s in samples]))
         read.append(counting.rows_read)
-        runs = [
-            _timed(lambda: monitor.check(lambda: server.connect(table.schema), table.watermarks))  # noqa: B023
-            for _ in range(_runs(bench))
-        ]
-        of = f"of {table.appointments:,} appointments"
-        yield Figure(
-            PART, f"rows_read_{table.appointments}", f"rows read for a check {of}", counting.rows_read, "rows"
-        )
-        yield _milliseconds(f"check_{table.appointments}", f"a check {of}", runs)
-        yield Figure(
-            PART,
-            f"guide_rows_read_{table.appointments}",
-            f"rows read for the guide's queries {of}, without its overlaps",
-            database_guide.rows_read(server, table),
-            "rows",
-        )
+        of = f"of {length:,} appointments"
+        yield Figure(PART, f"rows_read_{length}", f"rows read for a check {of}", counting.rows_read, "rows")
+        runs = by_turns(_runs(bench), {"check": monitor.check})["check"]
+        yield _milliseconds(f"check_{length}", f"a check {of}", runs)
+        guides = database_guide.rows_read(monitor.server, monitor.table)
+        words = f"rows read for the guide's queries {of}, without its overlaps"
+        yield Figure(PART, f"guide_rows_read_{length}", words, guides, "rows")
     if len(told) > 1:
         raise ValueError("the same last weeks gave different samples on tables of different lengths")
     yield Figure(
@@ -153,150 +73,114 @@ def _growth(server: Server, every: Sequence[Table], monitor: _Monitor, bench: Be
     )
 
 
-def _cost(server: Server, table: Table, monitor: _Monitor, bench: Bench) -> Iterator[Figure]:
-    """The six metrics against the guide's queries and against a bare count, in turns."""
-    ours: dict[str, list[float]] = {key: [] for key in METRICS}
-    guides: dict[str, list[float]] = {key: [] for key in METRICS}
-    counts, checks, shipped = [], [], []
-    cut_off = False
-    for run in range(_runs(bench)):
-        bench.say(f"database: the six metrics, run {run + 1}")
-        counts.append(count(server, table))
-        checks.append(_timed(lambda: monitor.check(lambda: server.connect(table.schema), table.watermarks)))
-        shipped.append(
-            _timed(
-                lambda: monitor.check(lambda: server.connect(table.schema), table.watermarks, monitor.shipped)
-            )
-        )
-        for key, seconds in monitor.seconds(server, table).items():
-            ours[key].append(seconds)
-        for key in METRICS:
-            if key == OVERLAPS and run > 0 and bench.size is Size.FULL:
-                continue
-            if key == OVERLAPS:
-                bench.say("database: the guide's overlap query")
-            if run < 3:
-                seconds, rows = database_guide.ask(server, table, key, bench.limit)
-                guides[key].append(seconds)
-                cut_off = cut_off or rows is None
-    yield _milliseconds("count", "a bare count of the ids of seven days and today", counts)
-    yield _milliseconds("check", "all six metrics, all companies and each, connection included", checks)
+def _cost(monitor: Monitor, bench: Bench) -> Iterator[Figure]:
+    """The six metrics against the guide's queries and against a bare count, by turns."""
+    bench.say("the six metrics")
+    alone: list[dict[str, float]] = []
+    runs = by_turns(
+        _runs(bench),
+        {
+            "count": monitor.count,
+            "check": monitor.check,
+            "check_shipped": partial(monitor.check, monitor.shipped),
+            "alone": lambda: alone.append(monitor.seconds()),
+        },
+    )
+    guides, cut_off = _guides(monitor, bench)
+    ours = {key: tuple(each[key] for each in alone) for key in METRICS}
+    check, count = median(runs["check"]), median(runs["count"])
+    yield _milliseconds("count", "a bare count of the ids of seven days and today", runs["count"])
+    yield _milliseconds(
+        "check", "all six metrics, all companies and each, connection included", runs["check"]
+    )
+    words = "the same with all that is shipped: the burn rates of two error budgets"
+    yield _milliseconds("check_shipped", words, runs["check_shipped"])
     for key in METRICS:
         yield _milliseconds(f"ours_{key}", f"{key}: ours", ours[key])
-        yield _milliseconds(
-            f"guide_{key}", f"{key}: the guide's query", guides[key], cut_off and key == OVERLAPS
-        )
-    guide = sum(median(guides[key]) for key in METRICS)
-    yield Figure(
-        PART,
-        "speed_up",
-        "all six metrics, faster than the guide's queries",
-        guide / median(checks),
-        "×",
-        target=Target(300, "at least"),
-        at_least=cut_off,
-    )
-    yield Figure(
-        PART,
-        "rates",
-        "the three rates together, against the bare count",
-        sum(median(ours[key]) for key in RATES) / median(counts),
-        "×",
-        target=Target(8, "at most"),
-    )
-    yield Figure(
-        PART,
-        "overlaps",
-        "overlaps with the application's own indexes, against the bare count",
-        median(ours[OVERLAPS]) / median(counts),
-        "×",
-        target=Target(100, "at most"),
-    )
-    yield _milliseconds(
-        "check_shipped",
-        "the same with everything that is shipped: the burn rates of both error budgets too",
-        shipped,
-    )
-    yield _milliseconds(
-        "first_check",
-        "a check without any watermark (the first of an installation, a backfill)",
-        [_timed(lambda: monitor.check(lambda: server.connect(table.schema), ()))],
-    )
+        at_least = cut_off and key == OVERLAPS
+        yield _milliseconds(f"guide_{key}", f"{key}: the guide's query", guides[key], at_least)
+    words = "all six metrics, faster than the guide's queries"
+    faster = sum(map(median, guides.values())) / check
+    target = Target(300, "at least")
+    yield Figure(PART, "speed_up", words, faster, "×", target=target, at_least=cut_off)
+    words = "the three rates together, against the bare count"
+    rates = sum(median(ours[key]) for key in RATES)
+    yield Figure(PART, "rates", words, rates / count, "×", target=Target(8, "at most"))
+    words = "overlaps with the application's own indexes, against the bare count"
+    yield Figure(PART, "overlaps", words, median(ours[OVERLAPS]) / count, "×", target=Target(100, "at most"))
+    first = by_turns(3, {"check": partial(monitor.check, watermarks=())})["check"]
+    words = "a check without any watermark (the first of an installation, a backfill)"
+    yield _milliseconds("first_check", words, first)
 
 
-def count(server: Server, table: Table) -> float:
-    """The seconds for counting the ids of seven days and today along the primary key."""
-    start = _timeline(settings_module.load()).windows["7_days"].start
-    with contextlib.closing(server.connect(table.schema)) as connection, connection.cursor() as cursor:
-        return _timed(
-            lambda: cursor.execute(
-                "SELECT COUNT(*) FROM appointments FORCE INDEX (PRIMARY) WHERE id > %s",
-                [table.highest(start)],
-            )
-        )
+def _guides(monitor: Monitor, bench: Bench) -> tuple[dict[str, tuple[float, ...]], bool]:
+    """The seconds of the guide's queries, and whether its slowest was cut off: that runs once."""
+    bench.say("the guide's queries")
+    times: dict[str, tuple[float, ...]] = {}
+    cut_off = False
+    for key in METRICS:
+        once = key == OVERLAPS and bench.size is Size.FULL
+        answers = [
+            database_guide.ask(monitor.server, monitor.table, key, bench.limit)
+            for _ in range(1 if once else 3)
+        ]
+        times[key] = tuple(seconds for seconds, _ in answers)
+        cut_off = cut_off or any(rows is None for _, rows in answers)
+    return times, cut_off
 
 
-def _answers(server: Server, table: Table, monitor: _Monitor, bench: Bench) -> Iterator[Figure]:
+def _answers(monitor: Monitor, bench: Bench) -> Iterator[Figure]:
     """Whether the guide's queries give what the monitor gives when it counts as they do; and where they are wrong."""
-    bench.say("database: the guide's answers")
-    collected = monitor.check(
-        lambda: server.connect(table.schema), table.watermarks, monitor.counting_as_the_guide
-    )
+    bench.say("the guide's answers")
+    server, table = monitor.server, monitor.table
+    collected = monitor.check(monitor.as_the_guide)
     different = database_guide.differences(server, table, collected, bench.limit)
     yield Figure(
         PART,
-        "same_answers",
+        "different_answers",
         "answers of the guide that differ from ours when we count as it does",
         len(different),
         "rows",
         target=Target(0, "at most"),
         note="; ".join(different),
     )
-    _, distribution = database_guide.ask(server, table, "phase_distribution", bench.limit)
+    _, shares = database_guide.ask(server, table, "phase_distribution", bench.limit)
+    if shares:
+        words = "the share that the guide prints for a third of today's phases"
+        yield Figure(
+            PART, "guide_share", words, float(shares[0][2]), "%", note="it divides by all phases ever"
+        )
     _, overlaps = database_guide.ask(server, table, OVERLAPS, bench.limit)
-    if distribution and overlaps is not None:
-        yield Figure(
-            PART,
-            "guide_share",
-            "the share that the guide prints for a third of today's phases",
-            float(distribution[0][2]),
-            "%",
-            note="it divides by all phases ever",
-        )
-        once = next(s.value for s in collected.samples if (s.metric, s.company_id) == (OVERLAPS, 0))
-        yield Figure(
-            PART,
-            "guide_overlaps",
-            "what the guide counts for each overlapping booking",
-            sum(int(row[1]) for row in overlaps) / (once or 1),
-            "×",
-            note="a booking counts once for each phase that it starts in",
-        )
+    if overlaps is not None:
+        ours = next(s.value for s in collected.samples if (s.metric, s.company_id) == (OVERLAPS, 0))
+        counted = sum(int(row[1]) for row in overlaps)
+        words = "bookings that the guide counts where there is one"
+        note = f"{counted:,} for {ours:,.0f}: one that starts in two phases counts twice"
+        yield Figure(PART, "guide_overlaps", words, counted / (ours or 1), "×", note=note)
 
 
-def _indexes(server: Server, table: Table, monitor: _Monitor, bench: Bench) -> Iterator[Figure]:
+def _indexes(monitor: Monitor, bench: Bench) -> Iterator[Figure]:
     """What each index that could be added buys, measured with it alone."""
     for name, columns in INDEXES.items():
-        bench.say(f"database: an index on ({columns})")
-        with _index(server, table, name) as size:
+        bench.say(f"an index on ({columns})")
+        with _index(monitor.server, monitor.table, name) as size:
             yield Figure(PART, f"index_{name}_size", f"size of an index on ({columns})", size, "MiB")
-            if name == "created":
-                runs = [
-                    _timed(lambda: monitor.check(lambda: server.connect(table.schema), ()))
-                    for _ in range(_runs(bench))
-                ]
-                yield _milliseconds(
-                    "first_check_created", f"a check without watermark, with ({columns})", runs
-                )
-            counts, overlaps = [], []
-            for _ in range(_runs(bench)):
-                counts.append(count(server, table))
-                overlaps.append(monitor.seconds(server, table)[OVERLAPS])
+            alone: list[float] = []
+            runs = by_turns(
+                _runs(bench),
+                {
+                    "count": monitor.count,
+                    "first": partial(monitor.check, watermarks=()),
+                    "alone": lambda: alone.append(monitor.seconds()[OVERLAPS]),  # noqa: B023
+                },
+            )
+            words = f"a check without watermark, with an index on ({columns})"
+            yield _milliseconds(f"first_check_{name}", words, runs["first"])
             yield Figure(
                 PART,
                 f"overlaps_{name}",
                 f"overlaps with an index on ({columns}), against the bare count",
-                median(overlaps) / median(counts),
+                median(alone) / median(runs["count"]),
                 "×",
                 target=Target(40, "at most") if name == "covering" else None,
             )
@@ -329,6 +213,6 @@ def _runs(bench: Bench) -> int:
     return 7 if bench.size is Size.FULL else 3
 
 
-def _milliseconds(key: str, title: str, runs: Sequence[float], at_least: bool = False) -> Figure:
-    own = tuple(1000 * run for run in runs)
-    return Figure(PART, key, title, median(own), "ms", runs=own, at_least=at_least)
+def _milliseconds(key: str, title: str, seconds: Sequence[float], at_least: bool = False) -> Figure:
+    runs = tuple(1000 * each for each in seconds)
+    return Figure(PART, key, title, median(runs), "ms", runs=runs, at_least=at_least)

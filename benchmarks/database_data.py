@@ -122,7 +122,7 @@ def fill(server: Server, table: Table, bench: Bench) -> None:
         # Granted last: whoever may read finds everything there.
         if cursor.execute("SELECT 1 FROM mysql.db WHERE db = %s", [table.schema]):
             return
-        bench.say(f"database: {table.appointments:,} appointments are made")
+        bench.say(f"{table.appointments:,} appointments are made")
         cursor.execute(f"DROP DATABASE IF EXISTS {table.schema}")
         cursor.execute(f"CREATE DATABASE {table.schema}")
         cursor.execute(f"USE {table.schema}")

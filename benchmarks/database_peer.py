@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from benchmarks.database_data import AS_OF, PASSWORD, READER, Server, Table
-from benchmarks.database_guide import GUIDE, OFFSET, statements
+from benchmarks.database_data import AS_OF, PASSWORD, READER, Server, Table, statements
+from benchmarks.database_guide import GUIDE, OFFSET
 from benchmarks.figures import Bench, Figure
 from demo.processes import free_port
 
@@ -34,9 +34,9 @@ def measure(server: Server, table: Table, bench: Bench) -> list[Figure]:
     """Seconds from its start until it has an answer to every query; nothing where it is not installed."""
     program = shutil.which(PROGRAM)
     if program is None:
-        bench.say(f"database: {PROGRAM} is not installed")
+        bench.say(f"{PROGRAM} is not installed")
         return []
-    bench.say(f"database: {PROGRAM}")
+    bench.say(PROGRAM)
     config = bench.work / "sql-exporter.yml"
     config.write_text(json.dumps(_config(server, table)), encoding="utf-8")
     address = f"127.0.0.1:{free_port()}"

@@ -12,15 +12,14 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from statistics import mean, median
 from typing import Any
 
 from benchmarks.database_data import READER, Counting, Server, Table
+from benchmarks.database_monitor import Monitor
 from benchmarks.figures import Bench, Figure, Size, Target
-from processing_time.sources.boundaries import Watermark
 
-Check = Callable[[Callable[[], Any], Sequence[Watermark]], object]
 AN_HOUR = 3600
 LOADS = {"normal": 100, "peak": 500, "cold": 500, "full_speed": 0}
 """Appointments an hour, as in the guide's load scenarios; ``cold``: on a server that was just started, with nothing in
@@ -28,24 +27,21 @@ memory; ``full_speed`` waits for nothing.
 """
 
 
-def measure(server: Server, table: Table, check: Check, bench: Bench) -> list[Figure]:
+def measure(monitor: Monitor, bench: Bench) -> list[Figure]:
     """What one check does to a writer, and what it locks.
 
     The hour of a scenario is pressed into some seconds. Half of these hours have a check in their middle, in turns.
     """
-
-    def connect() -> Any:
-        return server.connect(table.schema)
-
-    figures = [*_locks(server, connect, table, check)]
+    server, table = monitor.server, monitor.table
+    figures = [*_locks(monitor)]
     try:
         for load, an_hour in LOADS.items():
-            bench.say(f"database: a writer, {load}")
+            bench.say(f"a writer, {load}")
             if load == "cold":
                 server.stop()
                 server.start()
             _told(server, "SET GLOBAL innodb_flush_log_at_trx_commit = 1")
-            figures += _beside(server, table, lambda: check(connect, table.watermarks), load, an_hour, bench)
+            figures += _beside(monitor, load, an_hour, bench)
     finally:
         _told(server, f"DELETE FROM {table.schema}.appointments WHERE id > {table.appointments}")
     return figures
@@ -57,9 +53,8 @@ def _told(server: Server, statement: str) -> list[Any]:
         return list(cursor.fetchall())
 
 
-def _beside(
-    server: Server, table: Table, check: Callable[[], object], load: str, an_hour: int, bench: Bench
-) -> Iterator[Figure]:
+def _beside(monitor: Monitor, load: str, an_hour: int, bench: Bench) -> Iterator[Figure]:
+    server, table = monitor.server, monitor.table
     seconds, turns = (10.0, 1 if load == "cold" else 4) if bench.size is Size.FULL else (1.0, 1)
     with_check: list[float] = []
     without: list[float] = []
@@ -69,7 +64,7 @@ def _beside(
         writer = _start(server, table, seconds, an_hour)
         time.sleep(seconds / 3)
         begun = time.monotonic()
-        check()
+        monitor.check()
         ended = time.monotonic()
         checks.append(ended - begun)
         # Those that the check was there for, if only for a part.
@@ -120,7 +115,7 @@ def _read(writer: subprocess.Popen[str]) -> list[tuple[float, float]]:
     return [(at, took) for at, took in json.loads(told)]
 
 
-def _locks(server: Server, connect: Callable[[], Any], table: Table, check: Check) -> Iterator[Figure]:
+def _locks(monitor: Monitor) -> Iterator[Figure]:
     """What the server says about the check's transaction before each of its statements."""
     seen: list[Any] = []
 
@@ -129,7 +124,7 @@ def _locks(server: Server, connect: Callable[[], Any], table: Table, check: Chec
         time.sleep(0.11)
         seen.extend(
             _told(
-                server,
+                monitor.server,
                 "SELECT t.trx_rows_locked + t.trx_tables_locked + 1 - t.trx_is_read_only"
                 " FROM information_schema.innodb_trx AS t"
                 " INNER JOIN information_schema.processlist AS p ON p.id = t.trx_mysql_thread_id"
@@ -137,7 +132,7 @@ def _locks(server: Server, connect: Callable[[], Any], table: Table, check: Chec
             )
         )
 
-    check(lambda: Counting(connect(), look), table.watermarks)
+    monitor.check(connect=lambda: Counting(monitor.connect(), look))
     yield Figure(
         "database",
         "locks",
