@@ -53,11 +53,10 @@ class Adoption:
         texts = [
             self._stage(),
             self._language.say(
-                "{used} of {on} services that it is on for were booked, in {companies} companies; {share} of all"
-                " appointments.",
+                "{used} of {on} services that it is on for were booked, in {companies}; {share} of all appointments.",
                 used=used,
                 on=on,
-                companies=len(users),
+                companies=self._language.count("{n} company", "{n} companies", len(users)),
                 share=self._share(part, counted.appointments),
             ),
         ]
