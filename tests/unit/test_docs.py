@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ from pydantic import BaseModel
 from processing_time.checkup import SCOPES
 from processing_time.evaluation import threshold_text
 from processing_time.findings import SOURCES, UNKNOWN, source_rule
+from processing_time.incident.action import Outcome
+from processing_time.incident.registry import REGISTRY
 from processing_time.messages.context import Context
 from processing_time.rule_tests import load_tests, run
 from processing_time.settings import LogRule, Metric, Settings, load
@@ -209,3 +212,36 @@ def test_decisions_are_numbered_once_each():
     numbers = [page.name[:4] for page in (DOCS / "decisions").glob("*.md")]
     assert sorted(numbers) == sorted(set(numbers))
     assert all(re.fullmatch(r"\d{4}", n) for n in numbers)
+
+
+def test_the_incident_page_and_the_form_agree():
+    page = read("incident.md")
+    fields = re.findall(r"^\| `(\w+)` \|", page.partition("## What happens then")[0], re.MULTILINE)
+    tree = ast.parse((PROJECT / "dags" / "processing_time_incident.py").read_text(encoding="utf-8"))
+    (params,) = (
+        keyword.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        for keyword in node.keywords
+        if keyword.arg == "params" and isinstance(keyword.value, ast.Dict)
+    )
+    assert fields == [key.value for key in params.keys]
+    described = re.findall(r'^<a id="(\w+)"></a>\n### `\1`$', page, re.MULTILINE)
+    assert sorted(described) == sorted(REGISTRY)
+    outcomes = re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`.*?) \| (?:green|red)", page, re.MULTILINE)))
+    assert sorted(outcomes) == sorted(Outcome)
+
+
+def test_every_alert_says_what_to_press_and_the_form_has_it():
+    sections = re.split(r"^## ", read("runbook.md"), flags=re.MULTILINE)
+    known = {*load().metrics, *load().log_rules}
+    alerts = [
+        s for s in sections if s.partition("\n")[0] in known or "cannot be read" in s.partition("\n")[0]
+    ]
+    assert len(alerts) == len(known) + len(SOURCES)
+    for section in alerts:
+        (pressed,) = re.findall(r"^\*\*Press\.\*\* (.*?)\n\n", section, re.MULTILINE | re.DOTALL)
+        assert re.search(r"\[`\w+`\]\(incident\.md#", pressed), section.partition("\n")[0]
+    named = re.findall(r"\[`(\w+)`\]\(incident\.md#(\w+)\)", read("runbook.md"))
+    assert {action for action, _ in named} <= set(REGISTRY)
+    assert all(action == anchor for action, anchor in named)
