@@ -131,4 +131,6 @@ def _filled(line: str, rng: Random) -> str:
     if line.startswith("#"):  # a trace's line numbers
         return line
     pieces = line.split(_ID.decode())
-    return _ID.decode().join("".join(str(rng.randrange(10)) if c == "#" else c for c in piece) for piece in pieces)
+    return _ID.decode().join(
+        "".join(str(rng.randrange(10)) if c == "#" else c for c in piece) for piece in pieces
+    )

@@ -480,6 +480,7 @@ def test_two_processes_count_what_one_counts(
     helper = scanning._helper
     monkeypatch.setattr(scanning, "_helper", lambda fds: started.append(fds) or helper(fds))
     monkeypatch.setattr(scanning, "WORTH_TWO", 1)
+    monkeypatch.setattr(scanning, "_AHEAD", 0)
     monkeypatch.setattr(scanning.os, "sched_getaffinity", lambda _: {0, 1})
     together = check(hours=24)
     assert len(started) == 1
@@ -494,6 +495,7 @@ def test_a_second_process_that_fails_costs_time_only(
     several_files: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scanning, "WORTH_TWO", 1)
+    monkeypatch.setattr(scanning, "_AHEAD", 0)
     monkeypatch.setattr(scanning.os, "sched_getaffinity", lambda _: {0, 1})
     monkeypatch.setattr(scanning.sys, "executable", shutil.which("false"))
     assert failures(hours=24) == several_files

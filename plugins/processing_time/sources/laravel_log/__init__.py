@@ -245,7 +245,7 @@ def _busiest(counts: array[int], within: int) -> tuple[int, int | None]:
     first = next(compress(range(within, len(counts)), counts[within:]), None)
     if first is None:
         return 0, None
-    sums = memoryview(array("Q", accumulate(counts, initial=0)))
+    sums = memoryview(array("I", accumulate(counts, initial=0)))
 
     def windows() -> Iterator[int]:
         """For each second from the first counted one on; between two counted ones they only fall."""

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import compress, repeat
 from typing import Any
+
 import hyperscan
 
 from processing_time.sources.laravel_log.records import CRITICAL, message
@@ -113,16 +114,17 @@ class Group:
 
     def __init__(self, marks: Sequence[Mark], indices: Sequence[int]) -> None:
         self._marks = {i: marks[i] for i in indices}
-        for mark in self._marks.values():
-            _check(mark)
         words = {p for mark in self._marks.values() for p in mark.message_any_of}
         patterns = words.union(*(mark.all_of for mark in self._marks.values()))
         self._regexes = frozenset(p for p in patterns if p.startswith(_REGEX))
         self._names = sorted(patterns - self._regexes)
         self._literals = [_latin(name) for name in self._names]
-        self._numbers = {i: _Number(mark.value) for i, mark in self._marks.items() if mark.value}
         self._wordy = bool(words | self._regexes)
-        self._telling = _Patterns(words | self._regexes)
+        try:
+            self._numbers = {i: _Number(mark.value) for i, mark in self._marks.items() if mark.value}
+            self._telling = _Patterns(words | self._regexes)
+        except hyperscan.HyperscanError:
+            raise _at_fault(self._marks.values()) from None
         self._said = Memo(self._find_said)
         self._answers = Memo(self._judge, kept=None)
 
@@ -137,11 +139,12 @@ class Group:
         :param levels: of each record, such as ``ERROR``.
         :param texts: what follows the level on its first line.
         """
-        said: Iterable[frozenset[str]] = repeat(_NOTHING)
+        said: Iterable[frozenset[str]] = repeat(_NOTHING, len(texts))
         if self._wordy:
-            said = [self._said[text.partition(" {")[0].partition(" [")[0]] for text in texts]
+            known = self._said
+            said = [known[text.partition(" {")[0].partition(" [")[0]] for text in texts]
         held = [[literal in text for text in texts] for literal in self._literals]
-        return map(self._answers.__getitem__, zip(levels, said, *held))
+        return map(self._answers.__getitem__, zip(levels, said, *held, strict=True))
 
     def settle(self, question: Question, text: str) -> tuple[bool, float | None]:
         """Whether a record bears the mark of a question after all, and with what number."""
@@ -166,7 +169,11 @@ class Group:
             words = frozenset(() if said.intersection(mark.message_any_of) else mark.message_any_of)
             if mark.critical:
                 certain += [i] if severity in CRITICAL else []
-            elif not mark.all_of or not (holds | regexes).issuperset(mark.all_of) or (words and not words & (holds | self._regexes)):
+            elif (
+                not mark.all_of
+                or not (holds | regexes).issuperset(mark.all_of)
+                or (words and not words & (holds | self._regexes))
+            ):
                 continue
             elif regexes or words or mark.value:
                 questions.append(Question(i, regexes, words, self._numbers.get(i)))
@@ -206,7 +213,9 @@ class _Patterns:
     def found(self, text: str) -> frozenset[str]:
         """Those that a text, read as latin-1, holds."""
         found = [p for p, literal in self._literals.items() if literal in text]
-        self._scan(_utf8(text), lambda number, _start, _end, _flags, _context: found.append(self._patterns[number]))
+        self._scan(
+            _utf8(text), lambda number, _start, _end, _flags, _context: found.append(self._patterns[number])
+        )
         return frozenset(found)
 
 
@@ -281,20 +290,24 @@ def _escaped(text: str) -> bytes:
     return "".join(c if c.isalnum() or not c.isascii() else f"\\x{ord(c):02x}" for c in text).encode()
 
 
-def _check(mark: Mark) -> None:
-    """Compile the regular expressions of a mark one by one, to name the one that is at fault."""
-    regexes = [p for p in (*mark.all_of, *mark.message_any_of) if p.startswith(_REGEX)]
-    for pattern in regexes + ([mark.value] if mark.value else []):
-        try:
-            _scanner([(_regex(pattern), 0)], hyperscan.HS_FLAG_UTF8)
-        except hyperscan.HyperscanError as error:
-            raise PatternError(
-                f"{mark.name}: {pattern!r} does not run on an engine without backtracking ({error}): "
-                "write it without look-around and back-references"
-            ) from None
+def _at_fault(marks: Iterable[Mark]) -> PatternError:
+    """The sentence for the first regular expression that the engine does not take."""
+    for mark in marks:
+        regexes = [p for p in (*mark.all_of, *mark.message_any_of) if p.startswith(_REGEX)]
+        for pattern in regexes + ([mark.value] if mark.value else []):
+            try:
+                _scanner([(_regex(pattern), 0)], hyperscan.HS_FLAG_UTF8)
+            except hyperscan.HyperscanError as error:
+                return PatternError(
+                    f"{mark.name}: {pattern!r} does not run on an engine without backtracking ({error}): "
+                    "write it without look-around and back-references"
+                )
+    raise AssertionError("each runs for itself, and not together")
 
 
-def _scanner(expressions: Sequence[tuple[bytes, int]], flags: int = 0) -> Callable[[bytes, Callable[..., None]], None]:
+def _scanner(
+    expressions: Sequence[tuple[bytes, int]], flags: int = 0
+) -> Callable[[bytes, Callable[..., None]], None]:
     """What runs expressions over a text and calls back with the number of one, and where it matches."""
     if not expressions:
         return lambda _text, _note: None

@@ -63,12 +63,12 @@ def newest(file: LogFile, zone: ZoneInfo) -> int | None:
     return None
 
 
-def halves(whole: Iterable[Part]) -> tuple[list[Part], list[Part]]:
-    """Two lists of about the same size. Packed files cannot be cut and stay in the first."""
+def halves(whole: Iterable[Part], ahead: int) -> tuple[list[Part], list[Part]]:
+    """Two lists, the first larger by some bytes. Packed files cannot be cut and stay in the first."""
     ours = [part for part in whole if part.file.packed]
     plain = [part for part in whole if not part.file.packed]
     theirs: list[Part] = []
-    room = sum(part.size for part in plain) // 2
+    room = (sum(part.size for part in plain) + ahead) // 2
     for part in plain:
         cut = part.file.line_start(part.start + room, part.stop) if room else part.start
         ours.append(Part(part.file, part.start, cut))
