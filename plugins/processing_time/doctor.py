@@ -24,6 +24,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowNotFoundException
 from processing_time import checkup
 from processing_time.checkup import Found, Line
 from processing_time.evaluation import Memory, evaluate
+from processing_time.incident.action import Refused
 from processing_time.messages.context import elapsed
 from processing_time.model import ALL_COMPANIES, Collected, Loss, SourceUnavailable, State
 from processing_time.operators import connections
@@ -33,7 +34,7 @@ from processing_time.sources.snapshot import snapshot
 from processing_time.summary import flag_lines
 from processing_time.timeline import Timeline, length_text, previous_tick, whole_seconds
 
-WRITE, LARAVEL, CALCOM = "processing_time_mysql_write", "processing_time_laravel", "processing_time_calcom"
+WRITE, LARAVEL, CALCOM = "processing_time_mysql_write", connections.LARAVEL, "processing_time_calcom"
 LOGS, ENV_FILE = "application.logs", "application.env_file"
 
 
@@ -71,7 +72,7 @@ def examine(present: datetime, *, send_test_message: bool = False) -> Found:
     yield from _used(connections.STORE, lambda: checkup.store(connections.STORE, _connect(connections.STORE)))
     yield from _used(connections.SLACK, lambda: _slack(settings, send=send_test_message))
     yield from _used(WRITE, lambda: _repairer(settings), needed=False)
-    yield from _used(LARAVEL, lambda: _reachable(LARAVEL, 22), needed=False)
+    yield from _used(LARAVEL, _artisan, needed=False)
     yield from _used(CALCOM, lambda: _reachable(CALCOM, 443), needed=False)
 
 
@@ -218,6 +219,16 @@ def _repairer(settings: Settings) -> Found:
             yield from checkup.repairer(WRITE, opened)
     except SourceUnavailable as error:
         yield Line("fix", WRITE, str(error).replace(connections.MYSQL, WRITE))
+
+
+def _artisan() -> Found:
+    BaseHook.get_connection(LARAVEL)  # one that is not there is no fault
+    try:
+        enabled = connections.laravel(LARAVEL).features().get("processing_time_enabled")
+    except Refused as refused:
+        yield Line("fix", LARAVEL, str(refused))
+    else:
+        yield Line("ok", LARAVEL, f"the application answers: processing time is {'on' if enabled else 'off'}")
 
 
 def _reachable(conn_id: str, port: int) -> Found:

@@ -441,15 +441,38 @@ def test_the_optional_ones(install, monkeypatch):
     install()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        monkeypatch.setenv("AIRFLOW_CONN_PROCESSING_TIME_LARAVEL", f"ssh://deploy:secret@127.0.0.1:{port}")
-        assert about("processing_time_laravel") == [
+        monkeypatch.setenv("AIRFLOW_CONN_PROCESSING_TIME_CALCOM", f"https://:secret@127.0.0.1:{port}")
+        assert about("processing_time_calcom") == [
             f"ok port {port} of its host answers (the login is not tried)"
         ]
-    assert about("processing_time_laravel") == [
+    assert about("processing_time_calcom") == [
         f"fix port {port} of its host does not answer (ConnectionRefusedError): check host and port"
     ]
-    monkeypatch.setenv("AIRFLOW_CONN_PROCESSING_TIME_LARAVEL", '{"conn_type": "generic"}')
-    assert about("processing_time_laravel") == ["ok on this machine"]
+
+
+@pytest.mark.parametrize(
+    ("connection", "told"),
+    [
+        (
+            "{'conn_type': 'generic'}",
+            "path = '' in the extra of the connection processing_time_laravel is not",
+        ),
+        (
+            "{'conn_type': 'generic', 'extra': {'path': '/srv/app', 'php': 'no-php'}}",
+            "no-php cannot be run here",
+        ),
+        (
+            "{'conn_type': 'ssh', 'host': '127.0.0.1', 'port': 9, 'extra': {'path': '/srv/app'}}",
+            "does not work",
+        ),
+    ],
+)
+def test_an_artisan_that_cannot_be_run(connection, told, install, monkeypatch):
+    install()
+    monkeypatch.setenv("AIRFLOW_CONN_PROCESSING_TIME_LARAVEL", connection.replace("'", '"'))
+    (line,) = about("processing_time_laravel")
+    assert line.startswith("fix ")
+    assert told in line
 
 
 # --- the command ----------------------------------------------------------------------------------------------

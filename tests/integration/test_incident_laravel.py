@@ -19,6 +19,7 @@ from demo.services import MariaDB
 from demo.slack import StandInSlack
 from demo.traffic import Plan as Traffic
 from demo.traffic import generate
+from processing_time import doctor
 from tests.integration.incident_runs import Incidents, People, somebody
 from tests.integration.laravel import PHP, SCHEMA, SECRET, Laravel, needs_laravel
 
@@ -157,3 +158,10 @@ def test_without_the_connection_an_action_says_so(
     (row,) = audit(application, mariadb)
     assert row["outcome"] == "refused"
     assert "there is no connection processing_time_laravel" in json.dumps(row["detail"])
+
+
+def test_the_doctor_asks_the_application(laravel: Laravel) -> None:
+    about = [line for line in doctor.examine(datetime.now(UTC)) if line.what == "processing_time_laravel"]
+    assert [(line.mark, line.text) for line in about] == [
+        ("ok", "the application answers: processing time is on")
+    ]

@@ -226,6 +226,15 @@ def test_the_environment_is_empty_but_for_paths(monkeypatch: pytest.MonkeyPatch)
     assert {line.split(b"=")[0] for line in output.splitlines()} == {b"PATH", b"LANG"}
 
 
+def test_what_artisan_writes_can_be_read_by_others(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        artisan_local.runner(60)(["touch", str(tmp_path / "config.php")], b"")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "config.php").stat().st_mode & 0o777 == 0o644
+
+
 def test_a_long_output_is_cut_at_its_beginning() -> None:
     _, output = artisan_local.runner(60)(["sh", "-c", "yes 1234567 | head -c 3000000; echo end"], b"")
     assert len(output) == artisan_local.OUTPUT

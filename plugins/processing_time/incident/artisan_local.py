@@ -40,6 +40,7 @@ def runner(timeout: float) -> Runner:
                     stderr=subprocess.STDOUT,
                     env=_ENVIRONMENT,
                     cwd="/",
+                    umask=0o022,  # what artisan writes is read by the web server
                     start_new_session=True,
                 )
             except OSError as error:
