@@ -37,7 +37,7 @@ class Place:
     """
 
     port: int
-    env_file: Path
+    env_file: Path | None
     host: str = "127.0.0.1"
     init: str = "SET time_zone = '+00:00'"
     artisan: bool = True
