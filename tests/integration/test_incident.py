@@ -20,7 +20,7 @@ from demo.traffic import generate
 from processing_time.incident.action import Outcome, Plan, Refused, Result
 from processing_time.outbox import Notification, Place
 from processing_time.store import Store
-from tests.integration.incident_runs import Incidents, People, Ran, somebody
+from tests.integration.incident_runs import Incidents, People, somebody
 
 CLEAR = "clear_availability_cache"
 ALERT = ("phase_creation_success_rate", 0)
@@ -386,41 +386,6 @@ def test_only_the_keys_of_one_company_are_cleared(
         incidents.run(action=CLEAR, dry_run=False, company_id=2)
     assert 0 < len(theirs) < len(stored)
     assert keys(redis_server) == len(theirs)
-
-
-def test_runs_wait_side_by_side_and_hold_up_no_diagnosis(
-    incidents: Incidents,
-    people: People,
-    account: Account,
-    application: Application,
-    mariadb: MariaDB,
-    stub: Stub,
-) -> None:
-    diagnosed: list[Ran] = []
-
-    def meanwhile() -> bool:
-        """While the first waits: the second comes to wait, then a diagnosis runs, then both are answered."""
-        if not people.waiting():
-            return False
-        with somebody(when_two_wait):
-            diagnosed.append(incidents.run(action="relaunch", dry_run=False))
-        return True
-
-    def when_two_wait() -> bool:
-        waiting = people.waiting()
-        if len(waiting) < 2:
-            return False
-        diagnosed.append(incidents.run(action="diagnose"))
-        for detail in waiting:
-            people.answer("anna", detail, "Approve")
-        return True
-
-    with somebody(meanwhile):
-        first = incidents.run(action="enable_feature", dry_run=False)
-    assert [ran.states["run"] for ran in (first, *diagnosed)] == ["success"] * 3
-    assert stub.acted == 2
-    outcomes = {row["action"]: row["outcome"] for row in audit(application, mariadb)}
-    assert outcomes == {"enable_feature": "done", "relaunch": "done", "diagnose": "dry_run"}
 
 
 def test_the_audit_row_is_there_before_anything_is_looked_at(
