@@ -49,19 +49,20 @@ def course(history: History) -> Course:
     series = [(number_of(row.period_start), row.value) for row in history if row.value is not None]
     values = [value for _, value in series]
     slopes = [(b - a) / (n - m) for (m, a), (n, b) in combinations(series, 2)]
-    chance = p_value(values)
-    if len(values) < LEAST:
-        trend = Trend.TOO_FEW
-    elif chance >= LEVEL:
-        trend = Trend.FLAT
-    else:
-        trend = Trend.UP if score(values) > 0 else Trend.DOWN
-    return Course(trend, median(slopes) if slopes else None, chance, len(values))
+    return Course(_direction(values), median(slopes) if slopes else None, p_value(values), len(values))
 
 
 def trend(history: History) -> Trend:
     """Where a metric goes: ``up`` and ``down`` only when that differs from chance."""
-    return course(history).trend
+    return _direction([row.value for row in history if row.value is not None])
+
+
+def _direction(values: Sequence[float]) -> Trend:
+    if len(values) < LEAST:
+        return Trend.TOO_FEW
+    if p_value(values) >= LEVEL:
+        return Trend.FLAT
+    return Trend.UP if score(values) > 0 else Trend.DOWN
 
 
 def score(values: Sequence[float]) -> int:
