@@ -27,6 +27,10 @@ help:  ## list the commands
 demo: $(RUN)  ## run the hourly check once in real Airflow and show what it told Slack (SCENARIO=healthy …)
 	@$(PY) -m demo.run $(SCENARIO)
 
+.PHONY: demo-reports
+demo-reports: $(RUN)  ## make the weekly and the monthly report of the stand-in application, and say where they are
+	@$(PY) -m demo.reports
+
 .PHONY: up
 up: $(RUN)  ## the same, and stay: Airflow's pages and the stand-in Slack's (SCENARIO=…), until Ctrl-C
 	@$(PY) -m demo.run $(SCENARIO) --up
@@ -38,7 +42,7 @@ clean:  ## remove everything that was made here: data, servers, virtualenv, cach
 	@rm -rf .venv .tools .demo .bench .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 .PHONY: picture
-picture: $(RUN)  ## render the pictures of a Slack thread in docs/ (needs Chromium)
+picture: $(RUN)  ## render the pictures in docs/: a Slack thread, the reports (needs Chromium)
 	@$(PY) -m demo.picture
 
 # --- Use it ---------------------------------------------------------------------------------------------------------

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Runs of the health check in a real Airflow, inside this process, with its chatter in a file."""
+"""Runs of the DAGs in a real Airflow, inside this process, with its chatter in a file."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ _EXCEPTION = re.compile(r"[\w.]+(?:Error|Exception): .")
 
 
 class AirflowRuns:
-    """The DAG, loaded once; each `check` is a run of it. What Airflow writes goes to the file `chatter`."""
+    """The DAGs, loaded once; each `run` is one of theirs. What Airflow writes goes to the file `chatter`."""
 
     def __init__(self, chatter: Path) -> None:
         self._chatter = chatter
         self._chatter.unlink(missing_ok=True)
-        self._dag: Any = None
+        self._dags: Mapping[str, Any] = {}
 
     def use(self, environment: Mapping[str, str]) -> None:
-        """Make `environment` this process's own, and load the DAG in it the first time.
+        """Make `environment` this process's own, and load the DAGs in it the first time.
 
         Airflow gets an empty database of its own then, migrated once and copied in later demos. Raises ServiceError
-        with Airflow's words when the DAG does not load.
+        with Airflow's words when one does not load.
         """
         # Airflow reads its settings when it is imported, and the connections from then on.
         os.environ.clear()
         os.environ.update(environment)
-        if self._dag is None:
+        if not self._dags:
             paths = environment["PYTHONPATH"].split(os.pathsep)
             sys.path[:0] = [entry for entry in paths if entry not in sys.path]
-            self._dag = self._load()
+            self._dags = self._load()
 
-    def _load(self) -> Any:
+    def _load(self) -> Mapping[str, Any]:
         home = Path(os.environ["AIRFLOW_HOME"])
         home.mkdir(parents=True, exist_ok=True)
         database, empty = home / "airflow.db", home / f"empty-{version('apache-airflow')}.db"
@@ -62,12 +62,16 @@ class AirflowRuns:
             bag = DagBag()
         if bag.import_errors:
             raise ServiceError("A DAG does not load.\n" + "\n".join(bag.import_errors.values()))
-        return bag.dags[HEALTH_CHECK]
+        return dict(bag.dags)
 
     def check(self, as_of: datetime) -> dict[str, str]:
         """Run the health check for `as_of`; the states of its tasks by name."""
+        return self.run(HEALTH_CHECK, as_of)
+
+    def run(self, dag_id: str, as_of: datetime) -> dict[str, str]:
+        """Run a DAG for `as_of`; the states of its tasks by name."""
         with self._quiet():
-            run = self._dag.test(run_conf={"as_of": as_of.isoformat()})
+            run = self._dags[dag_id].test(run_conf={"as_of": as_of.isoformat()})
             return {instance.task_id: str(instance.state) for instance in run.get_task_instances()}
 
     def complaints(self) -> str:

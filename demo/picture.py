@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""`python -m demo.picture`: runs a scenario and photographs its Slack thread, light and dark, for the README.
+"""`python -m demo.picture`: runs a scenario and photographs its Slack thread, light and dark, for the README; then the reports.
 
-The pictures are what a headless Chromium shows of the stand-in Slack's page, nothing is drawn. It wants Debian's packages
+The pictures are what a headless Chromium shows of the stand-in Slack's page and of the reports' own, nothing is drawn. It wants Debian's packages
 chromium, fonts-lato and fonts-noto-color-emoji.
 """
 
@@ -21,18 +21,25 @@ from typing import Any
 from rich.console import Console
 from websockets.sync.client import connect
 
-from demo import stage
+from demo import reports, stage
 from demo.processes import ManagedProcess, ServiceError
+from demo.reports import ReportDemo
 from demo.run import Demo
 from demo.slack import StandInSlack
 
 PICTURES = stage.PROJECT / "docs" / "pictures"
 SCENARIO, TITLE = "outage_day", "Phase creation success rate"
 WIDTH = 760
+#: Width in CSS pixels and pixels for each of them: a desktop and a phone.
+SCREENS = {"desktop": (1280, 1), "phone": (390, 2)}
 
 
 def main() -> int:
     """Make the pictures anew."""
+    return _thread() or reports.main(_reports)
+
+
+def _thread() -> int:
     console = Console(highlight=False)
     try:
         with stage.only_one(), stage.services(keep=False) as services:
@@ -47,6 +54,31 @@ def main() -> int:
         console.print(str(error), style="red")
         return 1
     return 0
+
+
+def _reports(demo: ReportDemo, services: stage.Services) -> None:
+    """What the channel of the reports shows, and the pages of the reports on a desktop and on a phone."""
+    with browser(stage.DEMO) as chromium:
+        if services.slack is not None:
+            for number, root in enumerate(
+                m for m in demo.messages() if m.get("blocks") and "thread_ts" not in m
+            ):
+                name = ("weekly", "monthly")[number]
+                page = f"{services.slack.page_url}?channel={root['channel']}"
+                _keep(f"{name}-slack.png", chromium.photograph(page, WIDTH, "light"))
+                thread = f"{page}&thread={root['ts']}"
+                _keep(f"{name}-slack-thread.png", chromium.photograph(thread, WIDTH, "light"))
+        for page in sorted(reports.PAGES.glob("*.html")):
+            name = page.name.partition("-")[0]
+            for screen, (width, fineness) in SCREENS.items():
+                for scheme in ("light", "dark"):
+                    picture = chromium.photograph(page.as_uri(), width, scheme, fineness)
+                    _keep(f"{name}-{screen}-{scheme}.png", picture)
+
+
+def _keep(name: str, picture: bytes) -> None:
+    (PICTURES / name).write_bytes(picture)
+    print(f"docs/pictures/{name}: {len(picture):,} bytes")
 
 
 def _page(slack: StandInSlack | None) -> str:
@@ -66,24 +98,24 @@ class Browser:
         self._socket = socket
         self._numbers = itertools.count(1)
 
-    def photograph(self, address: str, width: int, scheme: str) -> bytes:
-        """The whole page at an address as PNG, `width` CSS pixels wide and twice as fine; `scheme` is light or dark."""
+    def photograph(self, address: str, width: int, scheme: str, fineness: int = 2) -> bytes:
+        """The whole page at an address as PNG, `width` CSS pixels wide and so much finer; `scheme` is light or dark."""
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         self._call("Emulation.setEmulatedMedia", features=features)
-        self._size(width, 100)  # the page is at least as high as the window
+        self._size(width, 100, fineness)  # the page is at least as high as the window
         self._call("Page.enable")
         self._call("Page.navigate", url=address)
         self._wait("Page.loadEventFired")
         height = self._call("Page.getLayoutMetrics")["cssContentSize"]["height"]
-        self._size(width, int(height))
+        self._size(width, int(height), fineness)
         return base64.b64decode(self._call("Page.captureScreenshot", format="png")["data"])
 
-    def _size(self, width: int, height: int) -> None:
+    def _size(self, width: int, height: int, fineness: int) -> None:
         self._call(
             "Emulation.setDeviceMetricsOverride",
             width=width,
             height=height,
-            deviceScaleFactor=2,
+            deviceScaleFactor=fineness,
             mobile=False,
         )
 

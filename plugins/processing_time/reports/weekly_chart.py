@@ -24,7 +24,8 @@ def pictures(words: Words) -> tuple[Picture, ...]:
     alt = language.say(
         "Charts by day: {panels}. The numbers are in the report.", panels=", ".join(p.title for p in panels)
     )
-    labels = [language.weekday(date) for date in words.figures.week.dates]
+    # On two lines, seven of them fit a phone.
+    labels = [language.weekday(date).replace(" ", "\n") for date in words.figures.week.dates]
     return (draw(language.say("The week by day"), alt, labels, panels, language),)
 
 
@@ -49,8 +50,7 @@ def _share(words: Words) -> Panel:
     say, figures = words.language.say, words.figures
     found = [share(c, w, figures.company) for c, w in zip(figures.days, figures.week.days, strict=True)]
     title = say("Share of all appointments")
-    series = Series(title, tuple(s.value if s else None for s in found))
-    return Panel(title, "%", (series,), top=TOP)
+    return Panel(title, "%", (Series(title, tuple(s.value if s else None for s in found)),), kind="bars")
 
 
 def _days(words: Words, key: str) -> list[Sample | None]:

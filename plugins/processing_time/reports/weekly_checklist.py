@@ -7,7 +7,7 @@ from processing_time.model import SourceUnavailable, State
 from processing_time.reports.document import Answer, Checklist, Item, Judgement
 from processing_time.reports.weekly_figures import ADOPTION, SHARE
 from processing_time.reports.weekly_rows import IDS_SHOWN
-from processing_time.reports.weekly_tables import service_name
+from processing_time.reports.weekly_tables import phase_order, service_name
 from processing_time.reports.weekly_words import Words
 
 NAMES_SHOWN = 8
@@ -55,14 +55,15 @@ def _ids(words: Words) -> str:
 
 def _shares(words: Words) -> str:
     detail, language = words.figures.sample("phase_distribution").detail, words.language
+    expected_shares = detail.get("expected_shares", {})
     return ", ".join(
         language.say(
             "{phase} {share} (expected {expected})",
             phase=language.say(phase),
             share=language.quantity(detail["shares"].get(phase, 0.0), "%", 1),
-            expected=language.quantity(expected, "%", 1),
+            expected=language.quantity(expected_shares[phase], "%", 1),
         )
-        for phase, expected in detail.get("expected_shares", {}).items()
+        for phase in sorted(expected_shares, key=phase_order)
     )
 
 

@@ -53,7 +53,7 @@ def _phases(words: Words) -> Table:
             language.quantity(expected[phase], "%", 2) if phase in expected else "–",
             language.quantity(detail["deviations"][phase], "%", 2) if phase in detail["deviations"] else "–",
         )
-        for phase in sorted({*counts, *expected}, key=_phase_order)
+        for phase in sorted({*counts, *expected}, key=phase_order)
     )
     head = (say("Phase"), say("Count"), say("Share"), say("Expected"), say("Deviation"))
     return Table(
@@ -61,7 +61,8 @@ def _phases(words: Words) -> Table:
     )
 
 
-def _phase_order(phase: str) -> tuple[int, str]:
+def phase_order(phase: str) -> tuple[int, str]:
+    """The order in which phases follow each other; others come last."""
     known = ("initial", "processing", "final")
     return (known.index(phase) if phase in known else len(known), phase)
 

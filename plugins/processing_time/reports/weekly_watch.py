@@ -16,17 +16,21 @@ from processing_time.timeline import next_tick
 
 @dataclass(frozen=True, slots=True)
 class Blind:
-    """Some hours of the timetable in a row in which the same could not be seen.
+    """A stretch of the timetable in which the same could not be seen.
 
-    :param until: when the next check was due, or the last one of its day an hour after that.
+    :param until: when the next check was due; behind the last one of a day, as long after it as checks are apart.
     :param lost: the metrics and rules that were not measured; empty when there was no check at all.
     """
 
     since: datetime
     until: datetime
-    hours: int
     lost: tuple[str, ...]
     reason: str
+
+    @property
+    def hours(self) -> int:
+        """How long it lasted."""
+        return round((self.until - self.since) / timedelta(hours=1))
 
 
 def blind_hours(watch: Watch, window: Window, cron: str, zone: ZoneInfo) -> list[Blind]:
@@ -40,19 +44,20 @@ def blind_hours(watch: Watch, window: Window, cron: str, zone: ZoneInfo) -> list
             continue
         last = found[-1] if found else None
         if last and (last.until, last.lost, last.reason) == (hour.start, lost, reason):
-            found[-1] = replace(last, until=hour.end, hours=last.hours + 1)
+            found[-1] = replace(last, until=hour.end)
         else:
-            found.append(Blind(hour.start, hour.end, 1, lost, reason))
+            found.append(Blind(hour.start, hour.end, lost, reason))
     return found
 
 
 def _hours(window: Window, cron: str, zone: ZoneInfo) -> Iterator[Window]:
-    """From each check that was due to the next; at most an hour, which the last of a day has."""
+    """The stretches that the checks of a week stand for: from each to the next, a night counts for none."""
     ticks = [next_tick(cron, zone, window.start - timedelta(seconds=1))]
     while ticks[-1] < window.end:
         ticks.append(next_tick(cron, zone, ticks[-1]))
+    apart = min((after - before for before, after in pairwise(ticks)), default=timedelta())
     for tick, following in pairwise(ticks):
-        yield Window(tick, min(following, tick + timedelta(hours=1)))
+        yield Window(tick, min(following, tick + apart))
 
 
 def _unseen(watch: Watch, hour: Window) -> tuple[tuple[str, ...] | None, str]:
