@@ -109,7 +109,7 @@ def recover(alerts: Sequence[Alert], hands: Hands, run: Run) -> list[tuple[str, 
         room -= hands.store.recoveries.spent(remedy.action, run.clock() - HOUR)
         if asking and room > 0:
             try:
-                with hands.store.actions.alone(lock_of(remedy.action)):
+                with hands.store.actions.alone(lock_of(remedy.action), wait=0):
                     result = _recover(remedy, asking, room, hands, run)
             except Busy:
                 log.info("%s: somebody is doing that by hand", remedy.action)
