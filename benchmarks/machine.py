@@ -13,19 +13,25 @@ from pathlib import Path
 from demo.processes import ServiceError, find_program
 
 HARDWARE = ("cores", "processor", "memory", "system")
+PACKAGES = {
+    "apache-airflow": "Airflow",
+    "mysqlclient": "mysqlclient",
+    "hyperscan": "hyperscan",
+    "redis": "redis-py",
+    "hiredis": "hiredis",
+}
 PROGRAMS = {"mariadbd": "MariaDB", "redis-server": "Redis", "rg": "ripgrep", "mtail": "mtail"}
 
 
 def facts() -> dict[str, str]:
     """The facts by name; a program that is not installed says so."""
-    packages = ("apache-airflow", "mysqlclient", "hyperscan", "redis", "hiredis")
     return {
         "cores": str(len(os.sched_getaffinity(0))),
         "processor": _field(Path("/proc/cpuinfo"), "model name"),
         "memory": f"{int(_field(Path('/proc/meminfo'), 'MemTotal').split()[0]) / 2**20:.0f} GiB",
         "system": f"{platform.freedesktop_os_release()['PRETTY_NAME']}, Linux {'.'.join(platform.release().split('.')[:2])}",
         "Python": platform.python_version(),
-        **{name: version(name) for name in packages},
+        **{title: version(package) for package, title in PACKAGES.items()},
         **{title: _version(program) for program, title in PROGRAMS.items()},
     }
 

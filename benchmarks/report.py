@@ -109,12 +109,11 @@ def _machine(record: Record) -> Iterator[str]:
     for name, fact in record["machine"].items():
         yield f"| {name} | {fact} |"
     yield ""
-    parts = [
-        f"{part} on {of['measured']} in {of['seconds']} s"
-        for part in PARTS
-        if (of := record["parts"].get(part))
-    ]
-    yield f"Measured: {'; '.join(parts)}."
+    yield "| part | measured | took | load of the machine before |"
+    yield "| --- | --- | ---: | ---: |"
+    for part in PARTS:
+        if of := record["parts"].get(part):
+            yield _row(part, of["measured"], f"{of['seconds']} s", f"{of['load']:g}")
 
 
 def _targets(record: Record) -> Iterator[str]:
