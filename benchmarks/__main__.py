@@ -25,7 +25,7 @@ from rich.console import Console
 
 from benchmarks import machine
 from benchmarks.figures import Bench, Size
-from benchmarks.record import PARTS, as_json
+from benchmarks.record import ABSENT, PARTS, as_json
 from benchmarks.report import table
 from demo.processes import ServiceError
 
@@ -65,9 +65,12 @@ def _measure(arguments: argparse.Namespace, console: Console) -> int:
 
 def _part(part: str, arguments: argparse.Namespace, console: Console) -> dict[str, Any]:
     start, load = time.monotonic(), os.getloadavg()[0]
+    absent: list[str] = []
 
     def say(line: str) -> None:
         console.print(f"[dim]{time.monotonic() - start:6.0f} s  {part}[/dim]  {line}")
+        if ABSENT in line:
+            absent.append(line)
 
     if load > 1:
         say(f"the machine is busy (load {load:.1f}): even ratios are not worth much now")
@@ -87,6 +90,7 @@ def _part(part: str, arguments: argparse.Namespace, console: Console) -> dict[st
         "peers": arguments.peers,
         "figures": [as_json(figure) for figure in figures],
         "missing": missing,
+        "absent": list(dict.fromkeys(absent)),
     }
 
 

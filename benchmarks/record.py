@@ -10,6 +10,8 @@ from typing import Any
 from benchmarks.figures import Figure, Target
 
 PARTS = ("database", "log", "cache", "airflow")
+ABSENT = "is not installed"
+"""A line of progress that says so goes into the tables: nothing is left out in silence."""
 Record = Mapping[str, Any]
 
 
@@ -31,3 +33,11 @@ def figures(record: Record, part: str) -> list[Figure]:
         )
         for f in found
     ]
+
+
+def unmeasured(record: Record, part: str) -> list[str]:
+    """What could not be measured of a part, each as a sentence."""
+    of = record["parts"].get(part)
+    if of is None:
+        return [f"{part} was not measured"]
+    return [*([f"{part} was not measured: {of['missing']}"] if of["missing"] else ()), *of["absent"]]

@@ -20,7 +20,7 @@ from rich.text import Text
 
 from benchmarks import plots
 from benchmarks.figures import Figure, Size
-from benchmarks.record import PARTS, Record, figures
+from benchmarks.record import PARTS, Record, figures, unmeasured
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 COMMITTED = DOCS / "performance.json"
@@ -62,7 +62,7 @@ def table(record: Record, parts: Sequence[str] = PARTS) -> Table:
             shown.add_row(
                 figure.title, value(figure), target(figure), Text(said, style), Text(figure.note, "dim")
             )
-        if why := _missing(record, part):
+        for why in unmeasured(record, part):
             shown.add_row(Text(why, style="red"))
         shown.add_section()
     return shown
@@ -126,7 +126,7 @@ def _targets(record: Record) -> Iterator[str]:
                 yield _row(
                     figure.title, target(figure), value(figure), f"**{said}**" if said == MISSED else said
                 )
-        if why := _missing(record, part):
+        for why in unmeasured(record, part):
             yield _row(why, "", "", "")
 
 
@@ -136,7 +136,7 @@ def _of_part(part: str) -> Any:
         yield "| --- | ---: | --- |"
         for figure in figures(record, part):
             yield _row(figure.title, value(figure), figure.note)
-        if why := _missing(record, part):
+        for why in unmeasured(record, part):
             yield _row(why, "", "")
         yield from (
             f"\n![{plot.title}, over the {plot.size}](pictures/{plot.name}.svg)"
@@ -145,13 +145,6 @@ def _of_part(part: str) -> Any:
         )
 
     return lines
-
-
-def _missing(record: Record, part: str) -> str:
-    of = record["parts"].get(part)
-    if of is None:
-        return f"{part} was not measured"
-    return f"{part} was not measured: {of['missing']}" if of["missing"] else ""
 
 
 def _row(*cells: str) -> str:

@@ -26,6 +26,7 @@ def record(*given: Figure, size: str = "full", missing: str = "") -> dict[str, A
                 "seconds": 3,
                 "figures": [as_json(figure) for figure in given],
                 "missing": missing,
+                "absent": ["mtail is not installed"],
             }
         },
     }
@@ -80,6 +81,7 @@ def test_the_page_s_blocks_are_written_anew_and_the_rest_stays() -> None:
             "| | | |", "|  |  |  |"
         )
         + "| a \\| b | at most 1.15 × | 1.20 × | **missed** |\n"
+        "| mtail is not installed |  |  |  |\n"
         "| airflow was not measured |  |  |  |\n"
         "\n<!-- end -->\nprose\n<!-- measured: log -->\n\n"
         "| what | measured | note |\n| --- | ---: | --- |\n| log was not measured |  |  |\n"
@@ -90,7 +92,9 @@ def test_the_page_s_blocks_are_written_anew_and_the_rest_stays() -> None:
 
 def test_a_part_that_could_not_run_says_why_beside_the_others() -> None:
     columns = report.table(record(missing="rg is not installed")).columns
-    assert "cache was not measured: rg is not installed" in [str(cell) for cell in columns[0].cells]
+    said = [str(cell) for cell in columns[0].cells]
+    assert "cache was not measured: rg is not installed" in said
+    assert "mtail is not installed" in said
 
 
 def test_points_are_the_figures_whose_keys_end_with_a_size() -> None:
