@@ -79,7 +79,7 @@ def _every_key_expires(client: redis.Redis) -> bool:
     """Whether the server counts no key without a TTL in this database: none of them has to be asked then."""
     try:
         keyspace: Any = client.info("keyspace")
-    except redis.exceptions.NoPermissionError:
+    except redis.ResponseError:  # not permitted, or not offered
         return False
     counts = keyspace.get(f"db{client.get_connection_kwargs().get('db') or 0}", {})
     return "keys" in counts and counts["keys"] == counts.get("expires")
