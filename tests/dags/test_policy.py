@@ -22,6 +22,7 @@ EXPECTED = {
     "processing_time_health_check": range(8, 21),
     "processing_time_incident": (),
     "processing_time_monthly_rollup": (7,),
+    "processing_time_weekly_report": (8,),
 }
 
 #: Runs of these wait for people: any number may wait side by side, and no time limit but the question's own ends them.
@@ -35,6 +36,7 @@ HEAVY = (
     "airflow.providers.slack",
     "fastapi",
     "hyperscan",
+    "matplotlib",
     "mysql.connector",
     "numpy",
     "pandas",
@@ -198,6 +200,18 @@ def test_thirteen_runs_on_every_day_of_a_year_with_both_changes_of_the_clocks(ba
     first_of_day = {run.date(): run.astimezone(UTC).hour for run in reversed(runs)}
     assert [first_of_day[date(2026, 3, day)] for day in (28, 29)] == [7, 6]
     assert [first_of_day[date(2026, 10, day)] for day in (24, 25)] == [6, 7]
+
+
+def test_the_weekly_report_runs_on_every_monday_of_a_year_at_half_past_eight(bag: Any):
+    dag = bag.dags["processing_time_weekly_report"]
+    runs = ticks(dag, datetime(2026, 1, 1, tzinfo=BERLIN), datetime(2027, 1, 1, tzinfo=BERLIN))
+    assert len(runs) == 52
+    assert {(run.weekday(), run.hour, run.minute) for run in runs} == {(0, 8, 30)}
+    assert {task.task_id: task.downstream_task_ids for task in dag.tasks} == {
+        "report": {"deliver"},
+        "deliver": set(),
+    }
+    assert set(dag.params) == {"as_of", "dry_run", "company_id"}
 
 
 @pytest.mark.parametrize("dag_id", EXPECTED)

@@ -83,10 +83,18 @@ class Figures:
         :param kept: the rows of this week that are there already: what cannot be measured any more stays as it was.
         """
         gone = {metric for (metric, _), measured in self.measured.items() if measured.sample.loss}
+        if self._removed(kept):
+            gone |= {*FIGURES, ADOPTION, SHARE}
         rows = {row.key: row for row in kept if row.metric in gone}
         for key, measured in self.measured.items():
             rows.setdefault(key, _beside(rolled(self.week.first, measured), self.before.get(key), settings))
         return [row for key, row in rows.items() if self.company_id in (None, key[1])]
+
+    def _removed(self, kept: Sequence[Rolled]) -> bool:
+        """Whether the application no longer holds the appointments that it held when this week was kept."""
+        if isinstance(self.rows, SourceUnavailable) or self.rows.counted[1].appointments:
+            return False
+        return any(row.denominator for row in kept if row.metric == SHARE)
 
     def about(self, company_id: int | None) -> bool:
         """Whether something of a company belongs into the report."""
