@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -527,6 +528,23 @@ def test_what_changes_between_copy_and_deletion_stays(
         )
         assert table.remove(copies) == {*ids} - {changed, gone}
     assert rows(application, "SELECT DISTINCT appointment_id FROM appointment_phases") == [(changed,)]
+
+
+def test_the_documented_grants_are_enough(few: Account, application: Application, place: Place) -> None:
+    documented = re.findall(
+        r"^(GRANT .*'pt_monitor_write'.*);$", (PROJECT / "docs" / "install.md").read_text(), re.MULTILINE
+    )
+    assert len(documented) == 3
+    change(
+        application,
+        "REVOKE ALL PRIVILEGES, GRANT OPTION FROM pt_monitor_write@'%'",
+        "FLUSH PRIVILEGES",
+        *documented,
+    )
+    before = phases(application)
+    assert acted(place, "rollback", planned(place, "rollback")).outcome is Outcome.DONE
+    assert acted(place, "relaunch", planned(place, "relaunch")).outcome is Outcome.DONE
+    assert phases(application) == before
 
 
 @pytest.mark.parametrize(
