@@ -256,6 +256,22 @@ class TestWhatIsGone:
         assert row(store, YEAR[0], HITS).samples == 1
         assert "phase_creation_time" not in {r.metric for r in everything(store)}
 
+    def test_a_reading_belongs_to_the_month_in_which_it_ends(
+        self, store: ReportStore, connect: Callable[[], Any], app: Application, settings: Settings
+    ) -> None:
+        assert everything(store) == []
+        first, last = (local(month, 1, 0) for month in YEAR[:2])
+        for end, hits in (
+            (first, 1),
+            (first + timedelta(hours=1), 2),
+            (last, 4),
+            (last + timedelta(hours=1), 8),
+        ):
+            sample(connect, Window(end - timedelta(hours=1), end), HITS, hits, 10)
+        roll(store, app, settings, YEAR[0])
+        found = row(store, YEAR[0], HITS)
+        assert (found.numerator, found.samples) == (2 + 4, 2)
+
 
 class TestRetention:
     """With 400 days, on 1 December 2026, October 2025 is the newest month of which nothing need be kept."""
