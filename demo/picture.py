@@ -8,6 +8,7 @@ chromium, fonts-lato and fonts-noto-color-emoji.
 from __future__ import annotations
 
 import base64
+import io
 import itertools
 import json
 import shutil
@@ -18,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
 from rich.console import Console
 from websockets.sync.client import connect
 
@@ -25,7 +27,7 @@ from demo import reports, stage
 from demo.processes import ManagedProcess, ServiceError
 from demo.reports import ReportDemo
 from demo.run import Demo
-from demo.slack import StandInSlack
+from demo.slack import CHANNELS, StandInSlack
 
 PICTURES = stage.PROJECT / "docs" / "pictures"
 SCENARIO, TITLE = "outage_day", "Phase creation success rate"
@@ -60,14 +62,12 @@ def _reports(demo: ReportDemo, services: stage.Services) -> None:
     """What the channel of the reports shows, and the pages of the reports on a desktop and on a phone."""
     with browser(stage.DEMO) as chromium:
         if services.slack is not None:
-            for number, root in enumerate(
-                m for m in demo.messages() if m.get("blocks") and "thread_ts" not in m
-            ):
-                name = ("weekly", "monthly")[number]
-                page = f"{services.slack.page_url}?channel={root['channel']}"
-                _keep(f"{name}-slack.png", chromium.photograph(page, WIDTH, "light"))
-                thread = f"{page}&thread={root['ts']}"
-                _keep(f"{name}-slack-thread.png", chromium.photograph(thread, WIDTH, "light"))
+            channel = f"{services.slack.page_url}?channel={CHANNELS['reports']}"
+            _keep("reports-slack.png", chromium.photograph(channel, WIDTH, "light", 1))
+            roots = [m for m in demo.messages() if m.get("blocks") and "thread_ts" not in m]
+            for name, root in zip(("weekly", "monthly"), roots, strict=True):
+                thread = f"{channel}&thread={root['ts']}"
+                _keep(f"{name}-slack-thread.png", chromium.photograph(thread, WIDTH, "light", 1))
         for page in sorted(reports.PAGES.glob("*.html")):
             name = page.name.partition("-")[0]
             for screen, (width, fineness) in SCREENS.items():
@@ -77,8 +77,12 @@ def _reports(demo: ReportDemo, services: stage.Services) -> None:
 
 
 def _keep(name: str, picture: bytes) -> None:
-    (PICTURES / name).write_bytes(picture)
-    print(f"docs/pictures/{name}: {len(picture):,} bytes")
+    """Keep a picture in 256 colours, of which these have far fewer."""
+    file = PICTURES / name
+    Image.open(io.BytesIO(picture)).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(
+        file, optimize=True
+    )
+    print(f"{file.relative_to(PICTURES.parent)}: {file.stat().st_size:,} bytes")
 
 
 def _page(slack: StandInSlack | None) -> str:

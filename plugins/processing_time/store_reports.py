@@ -151,7 +151,8 @@ def _retold(
             first = period.step(row.period_start, -reach)
             seen = [r for r in history[: place + 1] if r.period_start >= first]
             # Of a predecessor that is not kept, the row says itself what it was.
-            before = values.get(period.step(row.period_start, -1), row.previous_value)
+            previous = period.step(row.period_start, -1)
+            before = values.get(previous, None if previous == start else row.previous_value)
             retold.append(replace(row, previous_value=before, trend=trend(seen)))
     return retold
 
