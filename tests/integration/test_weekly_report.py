@@ -38,8 +38,9 @@ def _dag(airflow_db: None) -> Any:
 
 
 @pytest.fixture
-def report(_dag: Any) -> Callable[..., dict[str, str]]:
-    """Run it for an instant; the states of its tasks by name."""
+def report(_dag: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, str]]:
+    """Run it for an instant; the states of its tasks by name. The stand-in Slack needs no second between messages."""
+    monkeypatch.setattr("processing_time.delivery.PACE", 0.0)
 
     def run(as_of: datetime = MONDAY, **conf: Any) -> dict[str, str]:
         given = {"as_of": as_of.isoformat(), "dry_run": False, "company_id": None, **conf}
@@ -143,11 +144,15 @@ def test_the_week_equals_an_independent_count(
             counted.pop("phase_creation_time", None)
             counted.pop("availability_cache_hit_rate", None)
         for key, figures in counted.items():
+            if company and not figures[1]:
+                assert (FIRST, key, company) not in kept
+                continue
             row = kept[FIRST, key, company]
             assert (row["numerator"], row["denominator"]) == figures, (key, company)
         before = week_of(account, FIRST - timedelta(days=7), company)["phase_creation_success_rate"]
-        row = kept[FIRST, "phase_creation_success_rate", company]
-        assert row["previous_value"] == pytest.approx(100 * before[0] / before[1])
+        if before[1] and counted["phase_creation_success_rate"][1]:
+            row = kept[FIRST, "phase_creation_success_rate", company]
+            assert row["previous_value"] == pytest.approx(100 * before[0] / before[1])
     assert {first for first, _, _ in kept} == {FIRST}
 
 
