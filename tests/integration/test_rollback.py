@@ -162,6 +162,8 @@ def test_it_can_be_narrowed(account: Account, application: Application, place: P
         == service
     )
     assert chosen(appointment_ids=(str(one.id), "999999999")) == {one.id}
+    told = planned(place, "rollback", appointment_ids=(str(one.id), "999999999")).lines
+    assert any("turn back for 999999999:" in line for line in told)
     for wrong in ({"company_id": 4711}, {"service_id": "4711"}):
         with pytest.raises(Refused, match="there is no"):
             planned(place, "rollback", **wrong)

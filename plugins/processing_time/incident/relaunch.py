@@ -48,7 +48,10 @@ class Relaunch:
             switch = load("enable_feature").plan(request, hands)
         except Refused as refused:
             switch = Plan((f"The feature has to be switched on by hand afterwards: {refused}",), empty=True)
-        saved = _saved(request, hands)
+        ids = _ids(request, hands)
+        saved = {
+            id_: s for some in batches(ids[:MOST]) for id_, s in hands.store.saved_phases.read(some).items()
+        }
         with repairing(hands) as table:
             misfits = _misfits(saved, table, hands)
         fitting = {str(id_): s.copy.checksum for id_, s in saved.items() if id_ not in misfits}
@@ -58,6 +61,8 @@ class Relaunch:
             *_misfit_lines(misfits),
             *switch.lines,
         ]
+        if len(ids) > MOST:
+            lines.append(f"{len(ids) - MOST} more are left to another run: {MOST} are the most of one.")
         return Plan(
             lines=tuple(lines),
             counts={"appointments": len(fitting), "phases": phases, "misfits": len(misfits)},
@@ -122,11 +127,10 @@ class Relaunch:
             progress.left |= {id_: why for id_, why in reasons.items() if why}
 
 
-def _saved(request: Request, hands: Hands) -> dict[int, Saved]:
-    """The copies in force, of the appointments that were named or of all."""
-    kept, named = hands.store.saved_phases, set(whole_numbers(request.appointment_ids))
-    ids = [id_ for id_ in kept.in_force() if not named or id_ in named]
-    return {id_: s for some in batches(ids[:MOST]) for id_, s in kept.read(some).items()}
+def _ids(request: Request, hands: Hands) -> list[int]:
+    """The appointments with a copy in force: those that were named, or all."""
+    named = {*whole_numbers(request.appointment_ids)}
+    return [id_ for id_ in hands.store.saved_phases.in_force() if not named or id_ in named]
 
 
 def _misfits(saved: Mapping[int, Saved], table: PhaseTable, hands: Hands) -> dict[int, str]:

@@ -58,9 +58,9 @@ class Rollback:
     def plan(self, request: Request, hands: Hands) -> Plan:
         """Count what would be turned back and what would collide then."""
         switch = _switch_off(request, hands)
-        services = targets.services(request, hands)
+        services, named = targets.services(request, hands), whole_numbers(request.appointment_ids)
         with calendar(hands) as now:
-            found = now.to_turn_back(request.as_of, whole_numbers(request.appointment_ids), services)
+            found = now.to_turn_back(request.as_of, named, services)
             bookings = now.bookings(request.as_of)
         # Over the connection that is going to write: whether it may is better known before anything is approved.
         with repairing(hands) as table:
@@ -68,6 +68,10 @@ class Rollback:
         left = hands.store.saved_phases.in_force(CopyState.SAVED)
         pairs = conflicts(bookings, {*map(int, approved)})
         lines = [_turns_back(request, len(approved), phases)]
+        if left_out := sorted({*named} - {*found}):
+            lines.append(
+                f"Nothing is there to turn back for {numbers(left_out)}: past, deleted, or without such phases."
+            )
         if len(found) > MOST:
             lines.append(f"{len(found) - MOST} more are left to another run: {MOST} are the most of one.")
         if left:

@@ -169,7 +169,14 @@ class PhaseTable:
         return self._transaction(work)
 
     def misfits(self, copies: Sequence[Copy]) -> dict[int, str]:
-        """By appointment an empty text, or why :meth:`restore` would leave it alone; changes nothing."""
+        """By appointment an empty text, or why :meth:`restore` would leave it alone; changes nothing.
+
+        :raises Refused: when the table has lost a column.
+        """
+        if lost := sorted(
+            {c for copy in copies for phase in copy.phases for c in phase} - self._columns.keys()
+        ):
+            raise Refused(f"appointment_phases has no column {lost[0]} any more, which the saved phases hold")
         now = self.copies([c.appointment_id for c in copies])
         taken = self._taken([int(phase["id"] or 0) for c in copies for phase in c.phases])
         return {c.appointment_id: misfit(c, now.get(c.appointment_id), taken) for c in copies}
@@ -178,8 +185,6 @@ class PhaseTable:
         return frozenset(id_ for (id_,) in self._rows(*self._bound("taken_ids", phases=phases)))
 
     def _insert(self, phase: Row) -> None:
-        if lost := sorted(phase.keys() - self._columns.keys()):
-            raise Refused(f"appointment_phases has no column {lost[0]} any more, which the saved phases hold")
         marks = ", ".join(_mark(n, self._columns[c]) for n, c in enumerate(phase))
         names = ", ".join(_quoted(c) for c in phase)
         statement = queries.read("incident/insert_phase.sql").statement({"columns": names, "marks": marks})
