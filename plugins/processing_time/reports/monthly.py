@@ -55,7 +55,7 @@ def measure(
         [row for row in kept if row.period_start == month],
         known,
         doubt,
-        settings.zone,
+        settings,
     )
     return rollup, [row for row in kept if row.period_start < month]
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from zoneinfo import ZoneInfo
 
 from processing_time.model import ALL_COMPANIES, Sample
 from processing_time.reports.monthly_figures import Counted, Id
 from processing_time.reports.monthly_period import window
 from processing_time.reports.monthly_rows import Rows
-from processing_time.reports.monthly_samples import SampleRollup
+from processing_time.reports.monthly_samples import SampleRollup, rolled_keys
 from processing_time.reports.weekly_figures import adoption_rates
+from processing_time.settings import Settings
 from processing_time.sources.feature_flags import FeatureFlags
 from processing_time.store_reports import Rolled
 
@@ -52,20 +52,20 @@ def combine(
     before: Sequence[Rolled],
     flags: FeatureFlags | None,
     doubt: str,
-    zone: ZoneInfo,
+    settings: Settings,
 ) -> Rollup:
     """Put a month together.
 
     :param before: what the month's rows were until now.
     :param flags: None when they are not known.
     """
-    period = window(month, zone)
+    period = window(month, settings.zone)
     found = [*rows.samples, *(adoption_rates(rows.counted, period) if rows.counted else ())]
     lost = {s.metric: s.reason for s in found if s.loss and s.company_id == ALL_COMPANIES}
     measured = [*_rolled(month, found, lost), *samples.rows]
     until_now = {row.metric: row.samples for row in before if row.company_id == ALL_COMPANIES}
     now = {row.metric: row.samples for row in measured if row.company_id == ALL_COMPANIES}
-    kept = {metric for metric, made_of in until_now.items() if made_of > now.get(metric, 0)} - lost.keys()
+    kept = {key for key in rolled_keys(settings) if until_now.get(key, 0) > now.get(key, 0)}
     if rows.counted is not None and not rows.counted.appointments:
         kept |= {s.metric for s in found} & until_now.keys()
     new = [row for row in measured if row.metric not in kept]
