@@ -37,7 +37,7 @@ up: $(RUN)  ## the same, and stay: Airflow's pages and the stand-in Slack's (SCE
 
 .PHONY: clean
 clean:  ## remove everything that was made here: data, servers, virtualenv, caches
-	@if [ -x $(PY) ]; then $(PY) -m demo.clean; fi
+	@if [ -x $(PY) ]; then $(PY) -m demo.clean && $(PY) -m benchmarks.clean; fi
 	@find . -path ./.git -prune -o -path ./.venv -prune -o -name __pycache__ -exec rm -rf {} +
 	@rm -rf .venv .tools .demo .bench .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 

@@ -8,7 +8,6 @@ what the file has of them; generated data stays in .bench, so that a second run 
 from __future__ import annotations
 
 import argparse
-import fcntl
 import importlib
 import json
 import os
@@ -27,9 +26,8 @@ from benchmarks import machine
 from benchmarks.figures import Bench, Size
 from benchmarks.record import ABSENT, PARTS, as_json
 from benchmarks.report import table
+from benchmarks.work import WORK, Busy, only_one
 from demo.processes import ServiceError
-
-WORK = Path(__file__).resolve().parents[1] / ".bench"
 
 
 def main() -> int:
@@ -37,18 +35,15 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _end)
     arguments = _arguments()
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
-    WORK.mkdir(exist_ok=True)
-    with (WORK / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            console.print(f"Another benchmark is running in {WORK}: wait for it, or end it with Ctrl-C.")
-            return 1
-        try:
+    try:
+        with only_one():
             return _measure(arguments, console)
-        except KeyboardInterrupt:
-            console.print("Ended. What was measured until then is kept.")
-            return 130
+    except Busy as error:
+        console.print(str(error))
+        return 1
+    except KeyboardInterrupt:
+        console.print("Ended. The parts that were finished are kept.")
+        return 130
 
 
 def _measure(arguments: argparse.Namespace, console: Console) -> int:

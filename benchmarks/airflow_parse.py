@@ -13,6 +13,7 @@ import os
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Callable
 
 
 def main() -> None:
@@ -37,7 +38,7 @@ def main() -> None:
     json.dump(seconds, sys.stdout)
 
 
-def in_child(parse, file: str) -> float:
+def in_child(parse: Callable[[str], float], file: str) -> float:
     """What `parse` gives in a forked child."""
     reader, writer = os.pipe()
     child = os.fork()

@@ -21,11 +21,12 @@ from rich.text import Text
 from benchmarks import plots
 from benchmarks.figures import Figure, Size
 from benchmarks.record import PARTS, Record, figures, unmeasured
+from benchmarks.work import WORK
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 COMMITTED = DOCS / "performance.json"
 PAGE = DOCS / "performance.md"
-MEASURED = DOCS.parent / ".bench" / "full.json"
+MEASURED = WORK / "full.json"
 MET, MISSED = "met", "missed"
 
 _BLOCK = re.compile(r"(<!-- measured: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
