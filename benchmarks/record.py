@@ -40,4 +40,4 @@ def unmeasured(record: Record, part: str) -> list[str]:
     of = record["parts"].get(part)
     if of is None:
         return [f"{part} was not measured"]
-    return [*([f"{part} was not measured: {of['missing']}"] if of["missing"] else ()), *of["absent"]]
+    return [*([f"{part} was not measured: {of['missing']}"] if of["missing"] else ()), *of.get("absent", ())]
