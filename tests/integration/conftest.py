@@ -94,6 +94,12 @@ def _incident_dag(airflow_db: None) -> Any:
         patch.setenv("PROCESSING_TIME__SCHEDULE__RETRY_DELAY", "1s")
         bag = DagBag(PROJECT / "dags")
     assert bag.import_errors == {}
+    # The form is sent through the API, which knows what is in Airflow's database.
+    from airflow.dag_processing.bundles.manager import DagBundlesManager
+    from airflow.dag_processing.dagbag import sync_bag_to_db
+
+    DagBundlesManager().sync_bundles_to_db()
+    sync_bag_to_db(bag, "dags-folder", None)
     return bag.dags[INCIDENT]
 
 

@@ -35,7 +35,7 @@ def _phases(facts: Facts, settings: Settings) -> Finding | None:
             "log_errors": (bool, "the observer logs errors: mend their cause first"),
         },
     )
-    resolution = "then action create_missing_phases makes what is missing (a dry run lists it first)"
+    resolution = "action create_missing_phases makes what is missing; a dry run lists it first"
     return _trouble("Phases not created", symptoms, causes, resolution)
 
 
@@ -57,7 +57,7 @@ def _cache(facts: Facts, _: Settings) -> Finding | None:
             ),
             "without_ttl": (
                 bool,
-                "keys without a TTL are never renewed: action clear_availability_cache removes them",
+                "keys without a TTL are never renewed",
             ),
         },
     )
@@ -83,7 +83,7 @@ def _sync(facts: Facts, settings: Settings) -> Finding | None:
         },
     )
     return _trouble(
-        "Cal.com sync failures", symptoms, causes, "then action retry_failed_syncs retries the failed jobs"
+        "Cal.com sync failures", symptoms, causes, "action retry_failed_syncs retries the failed jobs"
     )
 
 
