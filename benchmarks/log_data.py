@@ -16,7 +16,7 @@ from pathlib import Path
 from random import Random
 
 END = datetime(2026, 3, 10, 22, 0, tzinfo=UTC)
-"""When every log ends. Its times are in UTC."""
+"""When the logs end, in UTC, which is what they are written in."""
 _BLOCKS = 128
 _RECORDS = 48
 """A second: 86 lines, 47 MiB an hour."""
@@ -46,6 +46,7 @@ _CHATTER: tuple[tuple[int, str], ...] = (
     (20, 'INFO: Terminbestätigung verschickt {"appointment_id":#######,"channel":"mail","to":"kunde-#######@beispiel.de"} '),
     (10, "DEBUG: [Scheduler] Running scheduled command: queue:prune-failed --hours=48 >> storage/logs/prüfung.log"),
     (20, 'WARNING: ⚠️ Slow query {"connection":"mysql","time_ms":####,"sql":"select * from `services` inner join `companies` on `companies`.`id` = `services`.`company_id` where `services`.`id` = ### and `active` = 1"} '),
+    (3, 'WARNING: Payment provider answered with error 402 {"payment_id":#######} '),
     (10, 'INFO: Invoice exported {"invoice_id":#######,"note":"previous export failed","amount":"##,## €"} '),
     (4, 'INFO: SyncAppointmentToCalcomJob: appointment sync success {"appointment_id":#######} '),
     (60, 'DEBUG: Request {"method":"GET","path":"/api/v1/availability/###/2026-03-16","status":200,"ms":##,"user_id":#######,"referer":"https://buchen.beispiel.de/salon/münchen-mitte/termin","request_id":"########-####-4###-8###-############"} '),
@@ -80,13 +81,14 @@ class Log:
     duration_total: float
 
 
-def make(path: Path, size: int) -> Log:
-    """Write a log of about ``size`` bytes that ends at :data:`END`, unless it is there; the same every time."""
+def make(path: Path, size: int, end: datetime = END) -> Log:
+    """Write a log of about ``size`` bytes up to an instant, unless it is there; the same every time."""
     blocks = [_Block(Random(f"block {i}")) for i in range(_BLOCKS)]
     seconds = size * _BLOCKS // sum(len(block.text) for block in blocks)
     order = Random(seconds).choices(blocks, k=seconds)
-    start = END - timedelta(seconds=seconds)
+    start = end - timedelta(seconds=seconds)
     if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial")
         with partial.open("wb", buffering=1 << 22) as file:
             for i, block in enumerate(order):

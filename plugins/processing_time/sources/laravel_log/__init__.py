@@ -92,7 +92,7 @@ def _newest(files: list[LogFile], settings: Settings, present: datetime) -> int 
     return second
 
 
-def _marks(settings: Settings) -> Iterator[Mark]:
+def marks(settings: Settings) -> Iterator[Mark]:
     """What the records are asked for; the names are those of the facts' ``sightings``."""
     yield Mark(_CRITICAL, critical=True)
     for key in settings.enabled("log"):
@@ -132,9 +132,9 @@ class _Reading:
         rules = [k for k in settings.enabled("log") if k in settings.log_rules]
         windows = {key: _within(settings.log_rules[key]) for key in rules}
         asked = end if need_since is None else _second(need_since)
-        marks = {mark.name: mark for mark in _marks(settings)}
-        distinct = tuple(dict.fromkeys(marks.values()))  # several names may ask for the same
-        self._index = {name: distinct.index(mark) for name, mark in marks.items()}
+        named = {mark.name: mark for mark in marks(settings)}
+        distinct = tuple(dict.fromkeys(named.values()))  # several names may ask for the same
+        self._index = {name: distinct.index(mark) for name, mark in named.items()}
         self._series_from: dict[int, int] = {}
         for key, within in windows.items():
             if within:

@@ -111,6 +111,8 @@ def level(channel: bytes) -> str | None:
 
 def headers(block: bytes, clock: Clock) -> Iterator[tuple[int, int]]:
     """Where records start in a block that begins inside a line, and their times (:meth:`Clock.first`)."""
+    if b"[" not in block:  # such as the zeros that a truncation leaves: the expression would try each of them
+        return
     for match in _HEADER.finditer(block):
         stamp, _, channel = match[1].partition(b"] ")
         second = clock.first(stamp) if level(channel) else None
