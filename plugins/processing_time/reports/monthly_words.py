@@ -26,6 +26,8 @@ FIRST = (
     *(OVERLAPS, "phase_creation_time", SHARE),
 )
 """What is shown first, and drawn."""
+THEN = ("orphaned_appointments", "phase_distribution", ADOPTION)
+"""What is shown after that, before all others."""
 USE = (SHARE, ADOPTION)
 """Figures that are no metrics of the settings."""
 DIGITS = {"%": 2, "×": 2, "ms": 1, "keys": 1}
@@ -54,9 +56,9 @@ class Words:
 
     @property
     def keys(self) -> list[str]:
-        """What there is to tell of, the weightiest first: metrics, adoption, rules; nothing that is switched off."""
+        """What there is to tell of, the weightiest first; nothing that is switched off."""
         rules = {**self.settings.metrics, **self.settings.log_rules}
-        wanted = dict.fromkeys((*FIRST, ADOPTION, *rules))
+        wanted = dict.fromkeys((*FIRST, *THEN, *rules))
         return [k for k in wanted if k in self._rows and (k in USE or (k in rules and rules[k].enabled))]
 
     def metric(self, key: str) -> Metric | None:
@@ -156,7 +158,9 @@ class Words:
         number = self.language.number(metric.target, digits)
         if metric.unit in SHORT:
             number = self.language.quantity(metric.target, metric.unit, digits)
-        return self.language.say("target {bound}", bound=f"{sign}\u00a0{number}")
+        # Fewer than none there cannot be.
+        bound = number if sign == "≤" and not metric.target else f"{sign}\u00a0{number}"
+        return self.language.say("target {bound}", bound=bound)
 
     # --- judged ---------------------------------------------------------------------------------------------
 
