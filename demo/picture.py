@@ -32,8 +32,8 @@ from demo.slack import CHANNELS, StandInSlack
 PICTURES = stage.PROJECT / "docs" / "pictures"
 SCENARIO, TITLE = "outage_day", "Phase creation success rate"
 WIDTH = 760
-#: Width in CSS pixels and pixels for each of them: a desktop and a phone.
-SCREENS = {"desktop": (1280, 1), "phone": (390, 2)}
+#: Widths in CSS pixels.
+SCREENS = {"desktop": 1280, "phone": 390}
 
 
 def main() -> int:
@@ -68,11 +68,13 @@ def _reports(demo: ReportDemo, services: stage.Services) -> None:
             for name, root in zip(("weekly", "monthly"), roots, strict=True):
                 thread = f"{channel}&thread={root['ts']}"
                 _keep(f"{name}-slack-thread.png", chromium.photograph(thread, WIDTH, "light", 1))
+        (chart,) = reports.PAGES.glob("weekly-*.png")
+        _keep("weekly-chart.png", chart.read_bytes())
         for page in sorted(reports.PAGES.glob("*.html")):
             name = page.name.partition("-")[0]
-            for screen, (width, fineness) in SCREENS.items():
+            for screen, width in SCREENS.items():
                 for scheme in ("light", "dark"):
-                    picture = chromium.photograph(page.as_uri(), width, scheme, fineness)
+                    picture = chromium.photograph(page.as_uri(), width, scheme, 1)
                     _keep(f"{name}-{screen}-{scheme}.png", picture)
 
 

@@ -223,7 +223,7 @@ def _blind(words: Words) -> Table:
             f"{language.clock(blind.since)}–{blind.until.astimezone(words.settings.zone):%H:%M}",
             language.number(blind.hours),
             _listed(words, [words.title(key) for key in blind.lost]) or say("no check"),
-            blind.reason,
+            blind.reason or "–",
         )
         for blind in figures.blind
     ]
