@@ -35,7 +35,7 @@ _MAWK = r"""
     if (message ~ /failed|error/) { n["sync_failed"]++; hour[substr($0, 2, 13)]++ }
 }
 /processing_time_auto_create_phases.*false/ { n["disabled"]++ }
-END { for (kind in n) print kind, n[kind]; print "duration", sum }
+END { for (kind in n) print kind, n[kind]; printf "duration %.2f\n", sum }
 """
 _MTAIL = {
     "failed": r"AppointmentPhaseObserver: Failed",

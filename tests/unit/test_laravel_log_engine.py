@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import pickle
 import re
 import tempfile
 from collections import Counter
@@ -28,7 +29,9 @@ from hypothesis import strategies as st
 from processing_time import settings as configuration
 from processing_time.model import SourceUnavailable
 from processing_time.sources import laravel_log
-from processing_time.sources.laravel_log import files, slices
+from processing_time.sources.laravel_log import files, scanning, slices
+from processing_time.sources.laravel_log.scanning import Plan, Tally
+from processing_time.sources.laravel_log.slices import Part
 from processing_time.timeline import Timeline
 
 AS_OF = datetime(2026, 3, 10, 11, 0, tzinfo=UTC)
@@ -210,12 +213,29 @@ def written_out(raws: list[bytes], packed: bool) -> Iterator[str]:
         yield f"{folder}/laravel.log*"
 
 
-def measured(raws: list[bytes], chunk: int, packed: bool) -> dict[str, Any]:
+def in_two(plan: Plan, parts: list[Part]) -> list[Tally]:
+    """As two processes share the work, but in this one."""
+    both = []
+    for half in slices.halves(parts, 0):
+        scanner = scanning.Scanner(plan)
+        for part in half:
+            scanner.read(part)
+        both.append(pickle.loads(pickle.dumps(scanner.tallies)))
+    for ours, theirs in zip(*both, strict=True):
+        ours.add(theirs)
+    return both[0]
+
+
+def measured(
+    raws: list[bytes], chunk: int, packed: bool, pages: int = 16, halved: bool = False
+) -> dict[str, Any]:
     with (
         written_out(raws, packed) as pattern,
         mock.patch.dict(os.environ, PROCESSING_TIME__APPLICATION__LOGS=json.dumps([pattern])),
         mock.patch.object(files, "CHUNK", chunk),
         mock.patch.object(slices, "CHUNK", chunk),
+        mock.patch.object(scanning, "_PAGES", pages),
+        mock.patch.object(laravel_log, "scan", in_two if halved else laravel_log.scan),
         mock.patch.object(slices, "_PROBE", min(chunk, 100)),
     ):
         settings = SETTINGS.model_copy(
@@ -242,15 +262,23 @@ def measured(raws: list[bytes], chunk: int, packed: bool) -> dict[str, Any]:
 SETTINGS = configuration.load()
 
 
-@given(raws=logs(), chunk=st.sampled_from([1, 13, 64, 257, 1000, 1 << 18]), packed=st.booleans())
+@given(
+    raws=logs(),
+    chunk=st.sampled_from([1, 13, 64, 257, 1000, 1 << 18]),
+    packed=st.booleans(),
+    pages=st.sampled_from([1, 3, 16]),
+    halved=st.booleans(),
+)
 @examples(max_examples=150, deadline=None, derandomize=True)
-@example(raws=[b""], chunk=64, packed=False)
-def test_the_reader_counts_what_a_plain_reading_counts(raws: list[bytes], chunk: int, packed: bool) -> None:
+@example(raws=[b""], chunk=64, packed=False, pages=16, halved=False)
+def test_the_reader_counts_what_a_plain_reading_counts(
+    raws: list[bytes], chunk: int, packed: bool, pages: int, halved: bool
+) -> None:
     if not plainly(raws) and all(raws) and not packed:
         with pytest.raises(SourceUnavailable, match="holds no line that begins with a time"):
-            measured(raws, chunk, packed)
+            measured(raws, chunk, packed, pages, halved)
     else:
-        assert measured(raws, chunk, packed) == reference(raws)
+        assert measured(raws, chunk, packed, pages, halved) == reference(raws)
 
 
 def test_the_reference_has_something_to_count() -> None:

@@ -90,7 +90,7 @@ class Tally:
         if not times:
             return
         times.sort()
-        self.newest = max(times[-1], self.newest or 0)
+        self.newest = _later(self.newest, times[-1])
         for i, edge in enumerate(self._edges):
             self.since[i] += len(times) - bisect_left(times, edge)
         if self.series:
@@ -101,7 +101,7 @@ class Tally:
     def add(self, other: Tally) -> None:
         """Take over what another one counted of the same."""
         self.since = [ours + theirs for ours, theirs in zip(self.since, other.since, strict=True)]
-        self.newest = max(filter(None, (self.newest, other.newest)), default=None)
+        self.newest = _later(self.newest, other.newest)
         # As one large number each, which is a hundred times faster: no digit of 16 bits can overflow.
         total = int.from_bytes(self.series, sys.byteorder) + int.from_bytes(other.series, sys.byteorder)
         self.series = array("H", total.to_bytes(len(self.series) * 2, sys.byteorder))
@@ -114,6 +114,10 @@ class Tally:
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Unpack again."""
         vars(self).update(state, series=array("H", zlib.decompress(state["series"])))
+
+
+def _later(one: int | None, other: int | None) -> int | None:
+    return max((second for second in (one, other) if second is not None), default=None)
 
 
 class Scanner:
