@@ -157,9 +157,8 @@ class PhaseTable:
             taken = self._taken([int(phase["id"] or 0) for c in copies for phase in c.phases])
             reasons = {c.appointment_id: misfit(c, now.get(c.appointment_id), taken) for c in copies}
             fitting = [c for c in copies if not reasons[c.appointment_id]]
-            for copy in (c for c in fitting if now.get(c.appointment_id) != c):
-                for phase in copy.phases:
-                    self._insert(phase)
+            missing = [c for c in fitting if now.get(c.appointment_id) != c]
+            self._insert([phase for copy in missing for phase in copy.phases])
             written = self.copies([c.appointment_id for c in fitting], lock=True)
             for copy in fitting:
                 if written.get(copy.appointment_id) != copy:
@@ -184,11 +183,20 @@ class PhaseTable:
     def _taken(self, phases: Sequence[int]) -> frozenset[int]:
         return frozenset(id_ for (id_,) in self._rows(*self._bound("taken_ids", phases=phases)))
 
-    def _insert(self, phase: Row) -> None:
-        marks = ", ".join(_mark(n, self._columns[c]) for n, c in enumerate(phase))
-        names = ", ".join(_quoted(c) for c in phase)
-        statement = queries.read("incident/insert_phase.sql").statement({"columns": names, "marks": marks})
-        self._execute(statement, {f"column_{n}": value for n, value in enumerate(phase.values())})
+    def _insert(self, phases: Sequence[Row]) -> None:
+        # Copies of different times may have different columns.
+        for columns in dict.fromkeys(tuple(phase) for phase in phases):
+            identifiers = {
+                "columns": ", ".join(_quoted(c) for c in columns),
+                "marks": ", ".join(_mark(n, self._columns[c]) for n, c in enumerate(columns)),
+            }
+            rows = [
+                {f"column_{n}": value for n, value in enumerate(phase.values())}
+                for phase in phases
+                if tuple(phase) == columns
+            ]
+            with _in_words(), contextlib.closing(self._connection.cursor()) as cursor:
+                cursor.executemany(queries.read("incident/insert_phases.sql").statement(identifiers), rows)
 
     def _read(
         self, what: str, columns: Mapping[str, str], appointments: Sequence[int], lock: str

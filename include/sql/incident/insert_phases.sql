@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- Puts a phase back with all its columns, its id too.
+-- Puts phases back with all their columns, their ids too.
 
 INSERT INTO appointment_phases ({{ columns }})
 VALUES ({{ marks }})
