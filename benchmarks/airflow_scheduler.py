@@ -139,7 +139,9 @@ def running(work: Path) -> Iterator[Scheduler]:
 def environment(home: Path) -> dict[str, str]:
     """The environment of an Airflow in a directory of its own, with nothing of the caller's Airflow in it."""
     home.mkdir(parents=True, exist_ok=True)
-    callers = {k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW", "PROCESSING_TIME"))}
+    # Without byte-code every parse would compile what it imports.
+    others = ("AIRFLOW", "PROCESSING_TIME", "PYTHONDONTWRITEBYTECODE")
+    callers = {name: value for name, value in os.environ.items() if not name.startswith(others)}
     return {
         **callers,
         "AIRFLOW_HOME": str(home),

@@ -13,6 +13,8 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from processing_time.severity import Severity as Severity
+
 ALL_COMPANIES = 0
 """The ``company_id`` of the row that speaks for all companies together."""
 
@@ -47,20 +49,6 @@ WORST_FIRST = (
     State.INSUFFICIENT_DATA,
     State.OK,
 )
-
-
-class Severity(StrEnum):
-    """How much a finding matters; it picks the Slack channel."""
-
-    INFO = "info"
-    MEDIUM = "medium"
-    HIGH = "high"
-    CRITICAL = "critical"
-
-    @property
-    def rank(self) -> int:
-        """0 for INFO up to 3 for CRITICAL, for comparisons."""
-        return list(Severity).index(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,6 @@ from pydantic import (
     model_validator,
 )
 
-from processing_time.model import Severity
 from processing_time.settings_incident import AutoRecovery, Incident
 from processing_time.settings_reports import Reports
 from processing_time.settings_types import (
@@ -46,6 +45,7 @@ from processing_time.settings_types import (
     switch,
     value_pattern,
 )
+from processing_time.severity import Severity
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = ROOT / "include" / "monitoring.yaml"

@@ -53,11 +53,13 @@ OF_TASKS = tuple(
         "delivery",
         "evaluation",
         "messages",
+        "model",
         "outbox",
         "reports",
         "sources",
         "store",
         "summary",
+        "timeline",
     )
 )
 

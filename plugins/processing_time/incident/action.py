@@ -9,8 +9,6 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
-from processing_time.model import utc
-
 if TYPE_CHECKING:
     from redis import Redis
 
@@ -68,6 +66,8 @@ class Request:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Request:
         """The inverse of :meth:`to_json`."""
+        from processing_time.model import utc
+
         times = {name: utc(data[name]) for name in ("as_of", "until") if name in data}
         return cls(**{**data, **times, "appointment_ids": tuple(data.get("appointment_ids", ()))})
 

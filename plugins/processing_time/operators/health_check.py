@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from processing_time.model import ALL_COMPANIES, Collected, Severity, SourceUnavailable, Verdict
 from processing_time.operators import connections, run
-from processing_time.timeline import Timeline, previous_tick
+from processing_time.severity import Severity
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from processing_time.model import Collected, SourceUnavailable, Verdict
     from processing_time.settings import Settings
     from processing_time.store import Store
+    from processing_time.timeline import Timeline
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +48,8 @@ class CheckOperator(BaseOperator):
 
     def timeline(self, as_of: datetime, settings: Settings, source: str) -> Timeline:
         """The windows of the check, *since last check* as it holds for one source."""
+        from processing_time.timeline import Timeline, previous_tick
+
         tick = previous_tick(settings.schedule.health_check, settings.zone, as_of)
         since = self.store.since(as_of, source) or tick
         return Timeline(
@@ -72,6 +75,8 @@ class CollectOperator(CheckOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Give what was collected, or why nothing was: ``{"collected": …}`` or ``{"unavailable": sentence}``."""
+        from processing_time.model import ALL_COMPANIES, SourceUnavailable
+
         settings = run.settings()
         timeline = self.timeline(run.as_of(context, settings), settings, self.source)
         # The flags are told even when the database is not: the summary shows them.
@@ -93,6 +98,7 @@ class CollectOperator(CheckOperator):
 
     def _flags(self, settings: Settings, timeline: Timeline) -> Flags | SourceUnavailable:
         """The flags that this check was made with before, else those of now."""
+        from processing_time.model import SourceUnavailable
         from processing_time.sources import feature_flags
 
         if recorded := self.store.flags(timeline.as_of):
@@ -103,6 +109,7 @@ class CollectOperator(CheckOperator):
             return error
 
     def _mysql(self, settings: Settings, timeline: Timeline, flags: Flags | SourceUnavailable) -> Collected:
+        from processing_time.model import SourceUnavailable
         from processing_time.sources import database, feature_flags
 
         return database.collect(
@@ -143,6 +150,7 @@ class EvaluateOperator(CheckOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Give ``{"verdicts": […], "summary": {…}}``: the verdicts on all companies, and those that may alert."""
         from processing_time.evaluation import believable, evaluate, glob_sightings
+        from processing_time.model import ALL_COMPANIES, Collected
         from processing_time.summary import summarise
 
         settings = run.settings()
@@ -206,6 +214,7 @@ class VerdictOperator(BaseOperator):
 
         :raises AirflowFailException: when a finding is severe enough; muted ones do not count, acknowledged do.
         """
+        from processing_time.model import Verdict
         from processing_time.summary import Summary, table
 
         settings = run.settings()
@@ -257,6 +266,8 @@ def beat(url: str | None) -> None:
 
 
 def _collected(given: Mapping[str, Any] | None, task_id: str) -> Collected | str:
+    from processing_time.model import Collected
+
     if given is None:
         return f"{task_id} did not finish: see its log"
     if "unavailable" in given:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from airflow.sdk.exceptions import AirflowFailException
 
 from processing_time.settings import Settings, SettingsError, load
-from processing_time.timeline import AsOfError, parse_as_of, whole_seconds
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -50,6 +49,8 @@ def as_of(context: Context, settings: Settings) -> datetime:
 
     :raises RefusedParam: when the param is not a usable instant.
     """
+    from processing_time.timeline import AsOfError, parse_as_of, whole_seconds
+
     given = context["params"].get("as_of")
     if not given:
         run_after = context["dag_run"].run_after
