@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How much a finding matters. A module of its own: the settings need it at each parse of a DAG file, and nothing else of the model."""
+"""Severities, apart from the model: the settings need nothing else of it, and are read at each parse of a DAG file."""
 
 from __future__ import annotations
 
