@@ -97,6 +97,6 @@ def asked_by(request: Request) -> str:
 
 def _lines(finding: Mapping[str, Any]) -> Iterable[str]:
     yield finding["answer"]
+    # In front of the details: a message that is too long loses those first.
+    yield f"→ {finding['then']}"
     yield from finding["items"]
-    if finding["then"]:
-        yield f"→ {finding['then']}"
