@@ -3,7 +3,7 @@
 -- needs appointments: id, starts_at
 -- needs appointment_phases: appointment_id, staff_required, start_time, end_time
 
-SELECT
+SELECT STRAIGHT_JOIN
     ph.appointment_id,
     ph.staff_required,
     TO_SECONDS(ph.start_time) AS starts,
