@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from demo.account import Account, Appointment, Flags
+from demo.account import BERLIN, Account, Appointment, Flags
 from demo.application import Application
 from demo.processes import find_program
 from demo.traffic import Plan, generate
@@ -530,6 +530,22 @@ def test_what_changes_between_copy_and_deletion_stays(
         )
         assert table.remove(copies) == {*ids} - {changed, gone}
     assert rows(application, "SELECT DISTINCT appointment_id FROM appointment_phases") == [(changed,)]
+
+
+@pytest.mark.parametrize("column", ["status = 'Cancelled'", "deleted_at = updated_at", "staff_id = NULL"])
+def test_what_keeps_nobody_busy_does_not_collide(
+    few: Account, application: Application, place: Place, column: str
+) -> None:
+    inner = next(a.id for a in few.appointments if not a.phases)
+    told = planned(place, "rollback")
+    assert told.detail["conflicts"] == [[outer_of(few), inner]]
+    outer = next(a for a in few.appointments if a.id == outer_of(few))
+    where = f"company {outer.service.company_id}, service {outer.service.id}, {outer.starts_at.astimezone(BERLIN):%Y-%m-%d}"
+    assert f"{where}: 1 booking ({inner} in {outer.id})" in told.lines
+    change(application, f"UPDATE appointments SET {column} WHERE id = {inner}")
+    told = planned(place, "rollback")
+    assert (told.detail["conflicts"], told.counts["conflicts"]) == ([], 0)
+    assert "No booking collides once the staff is busy for the whole time." in told.lines
 
 
 def test_the_documented_grants_are_enough(few: Account, application: Application, place: Place) -> None:

@@ -17,4 +17,4 @@ WHERE
     a.starts_at >= %(from_start)s
     AND a.staff_id IS NOT NULL
     AND a.{{ not_deleted }}
-    AND a.{{ not_cancelled }}
+    AND COALESCE(a.{{ not_cancelled }}, TRUE)
