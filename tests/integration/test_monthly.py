@@ -360,9 +360,14 @@ class TestRetention:
         assert retention.remove(store, settings, self.AS_OF).samples == 31 * 4
 
     def test_settled_things_go_by_their_own_times_and_nothing_that_is_open_or_owed(
-        self, store: ReportStore, connect: Callable[[], Any], settings: Settings
+        self,
+        store: ReportStore,
+        connect: Callable[[], Any],
+        settings: Settings,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         assert everything(store) == []
+        monkeypatch.setattr(retention, "BATCH", 1)
         keep = settings.reports
         second = timedelta(seconds=1)
 

@@ -28,11 +28,11 @@ FROM (
         a.service_id,
         MAX(CASE WHEN a.{{ sync_status_column }} IN %(synced_values)s THEN 1 ELSE 0 END) AS synced,
         COUNT(ph.id) AS phases,
-        SUM(ph.id IS NOT NULL AND ph.{{ not_composite }}) AS own_phases,
-        SUM(CASE WHEN ph.staff_required = 0 THEN 1 ELSE 0 END) AS free_phases,
-        SUM(CASE WHEN ph.phase_type = 'initial' THEN 1 ELSE 0 END) AS initial_phases,
-        SUM(CASE WHEN ph.phase_type = 'processing' THEN 1 ELSE 0 END) AS processing_phases,
-        SUM(CASE WHEN ph.phase_type = 'final' THEN 1 ELSE 0 END) AS final_phases,
+        COUNT(CASE WHEN ph.{{ not_composite }} THEN ph.id END) AS own_phases,
+        COUNT(CASE WHEN ph.staff_required = 0 THEN 1 END) AS free_phases,
+        COUNT(CASE WHEN ph.phase_type = 'initial' THEN 1 END) AS initial_phases,
+        COUNT(CASE WHEN ph.phase_type = 'processing' THEN 1 END) AS processing_phases,
+        COUNT(CASE WHEN ph.phase_type = 'final' THEN 1 END) AS final_phases,
         MIN(CASE WHEN ph.staff_required = 0 THEN ph.start_time END) AS free_from,
         MAX(CASE WHEN ph.staff_required = 0 THEN ph.end_time END) AS free_until
     FROM appointments AS a
