@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 from processing_time.incident import diagnosis_errors as errors
@@ -53,7 +54,7 @@ class Reading:
     watermarks: list[Watermark]
     settings: Settings
 
-    @property
+    @cached_property
     def boundaries(self) -> Boundaries:
         """Where the windows begin in the tables."""
         earliest = self.timeline.windows["7_days"].start
@@ -208,7 +209,7 @@ def _orphans(sample: Sample | None, rate: Sample | None) -> Finding:
     today = "" if rate is None or rate.value is None else f"; today {rate.value:.2f} % have phases"
     return Finding(
         question,
-        f"{sample.value:g} of {sample.denominator:g}{today}",
+        f"{sample.value or 0:g} of {sample.denominator or 0:g}{today}",
         CREATE_PHASES if sample.value else "nothing to repair",
         _ids(sample),
         {**facts, "orphans": sample.value},
@@ -221,7 +222,7 @@ def _stale(sample: Sample | None) -> Finding:
         return Finding(question, _unknown(sample), "mend that first")
     return Finding(
         question,
-        f"{sample.value:g} of {sample.denominator:g} appointments",
+        f"{sample.value or 0:g} of {sample.denominator or 0:g} appointments",
         "ask the company whether the service was switched back on purpose"
         if sample.value
         else "nothing to do",
