@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import date
 
@@ -49,10 +48,10 @@ class Words:
     ) -> None:
         self.rollup, self.history, self.settings, self.language = rollup, history, settings, language
         self.month = rollup.month
-        self._rows: dict[str, dict[date, Rolled]] = defaultdict(dict)
+        self._rows: dict[str, dict[date, Rolled]] = {}
         for row in (*history, *rollup.rows):
             if row.company_id == ALL_COMPANIES:
-                self._rows[row.metric][row.period_start] = row
+                self._rows.setdefault(row.metric, {})[row.period_start] = row
 
     @property
     def keys(self) -> list[str]:
@@ -67,7 +66,7 @@ class Words:
 
     def rows(self, key: str) -> Mapping[date, Rolled]:
         """The months of a metric."""
-        return self._rows[key]
+        return self._rows.get(key, {})
 
     def step(self, months: int) -> date:
         """The month so many months later; earlier, when negative."""
@@ -75,12 +74,12 @@ class Words:
 
     def row(self, key: str, months: int = 0) -> Rolled | None:
         """What a metric came to in this month, or in one so many months later."""
-        return self._rows[key].get(self.step(months))
+        return self.rows(key).get(self.step(months))
 
     def course(self, key: str) -> Course:
         """How a metric has gone up to this month."""
         first = self.step(1 - trend.MONTHS)
-        return trend.course([row for m, row in sorted(self._rows[key].items()) if first <= m <= self.month])
+        return trend.course([row for m, row in sorted(self.rows(key).items()) if first <= m <= self.month])
 
     # --- in words -------------------------------------------------------------------------------------------
 
