@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Literal, Self
 
-from pydantic import model_validator
+from pydantic import AfterValidator, model_validator
 
 from processing_time.settings_types import Cron, Duration, Section, matching
 
@@ -22,10 +22,23 @@ A_MONTH = timedelta(days=35)
 """The longest month, and the time until its rollup has surely run."""
 
 
+def _mondays(value: str) -> str:
+    from croniter import croniter
+
+    if croniter(value, datetime(2026, 1, 1)).get_next(datetime).weekday() != 0:  # noqa: DTZ001  # any day will do
+        raise ValueError(
+            'is not on Mondays, and only a week that ends on a Sunday is kept: write one such as "30 8 * * 1"'
+        )
+    return value
+
+
+Mondays = Annotated[Cron, AfterValidator(_mondays)]
+
+
 class Reports(Section):
     """When reports are made, how they read, where they go, and how long their raw material is kept."""
 
-    weekly: Cron
+    weekly: Mondays
     monthly: Cron
     language: Literal["en", "de"]
     html: Html | None = None

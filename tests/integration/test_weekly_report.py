@@ -289,7 +289,7 @@ def test_a_page_goes_where_the_settings_say_and_slack_links_to_it(
     assert not [f for m in slack.messages() for f in m.get("files", []) if f["name"].endswith(".html")]
 
 
-def test_without_the_database_the_report_says_so(
+def test_without_the_database_there_is_no_report_and_what_is_kept_stays(
     guide: Account,
     application: Application,
     mariadb: MariaDB,
@@ -299,8 +299,28 @@ def test_without_the_database_the_report_says_so(
 ) -> None:
     report()
     kept = weekly(application, mariadb)
-    monkeypatch.setenv("AIRFLOW_CONN_PROCESSING_TIME_MYSQL", "mysql://nobody:nothing@127.0.0.1:1/booking")
     slack.reset()
-    assert report(MONDAY)["report"] == "success"
-    now = weekly(application, mariadb)
-    assert {key: row["value"] for key, row in now.items()} == {key: row["value"] for key, row in kept.items()}
+    monkeypatch.setenv("AIRFLOW_CONN_PROCESSING_TIME_MYSQL", "mysql://nobody:nothing@127.0.0.1:1/booking")
+    assert report()["report"] == "failed"
+    assert weekly(application, mariadb) == kept
+    (message,) = slack.messages()
+    assert message["text"].startswith(
+        ":warning: A report is missing: task report of processing_time_weekly_report"
+    )
+
+
+def test_a_backfill_keeps_the_week_and_tells_nobody(
+    guide: Account,
+    application: Application,
+    mariadb: MariaDB,
+    slack: StandInSlack,
+    report: Callable[..., dict[str, str]],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("PROCESSING_TIME__REPORTS__HTML", str(tmp_path / "pages"))
+    monkeypatch.setattr("processing_time.operators.run.backfill", lambda context: True)
+    assert report() == {"report": "success", "deliver": "success"}
+    assert (FIRST, "phase_creation_success_rate", 0) in weekly(application, mariadb)
+    assert slack.messages() == []
+    assert not list(tmp_path.glob("pages/*"))

@@ -93,8 +93,9 @@ class WeeklyReportOperator(ReportOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Give the week, how many rows were kept, and whether Slack is told.
 
-        :raises AirflowException: when the store, or the place for pages, cannot be used.
+        :raises AirflowException: when the application's database, the store, or the place for pages cannot be used.
         """
+        from processing_time.model import SourceUnavailable
         from processing_time.store_session import StoreError
 
         settings = run.settings()
@@ -108,7 +109,7 @@ class WeeklyReportOperator(ReportOperator):
                     self._keep(store, figures, rows, told, settings)
                 else:
                     self.log.info("Shown only: a dry run, or seven days that are no week from Monday on.")
-        except StoreError as error:
+        except (SourceUnavailable, StoreError) as error:
             raise AirflowException(str(error)) from None
         return {
             "period_start": figures.week.first.isoformat(),

@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from processing_time.model import SourceUnavailable, State
+from processing_time.model import State
 from processing_time.reports.document import Figure, Judgement, Report
 from processing_time.reports.language import Language
-from processing_time.reports.weekly_chart import pictures
+from processing_time.reports.weekly_chart import picture
 from processing_time.reports.weekly_checklist import checklist
 from processing_time.reports.weekly_figures import ADOPTION, SHARE, Figures
 from processing_time.reports.weekly_tables import tables
@@ -44,7 +44,7 @@ def report(figures: Figures, settings: Settings, language: Language, as_of: date
             *_usage(words),
             *_attention(words, as_of),
         ),
-        pictures=pictures(words),
+        pictures=(picture(words),),
         parts=(checklist(words, headline, judgement), *tables(words, as_of)),
         notes=tuple(_notes(words)),
     )
@@ -52,9 +52,7 @@ def report(figures: Figures, settings: Settings, language: Language, as_of: date
 
 def _headline(words: Words) -> tuple[str, Judgement]:
     """What a manager reads first."""
-    language, rows = words.language, words.figures.rows
-    if isinstance(rows, SourceUnavailable):
-        return language.say("The appointments could not be read: {reason}", reason=str(rows)), Judgement.BAD
+    language = words.language
     states = {key: words.state(key) for key in words.keys}
     judged = [key for key, state in states.items() if state not in UNJUDGED]
     missed = [key for key in judged if states[key] is not State.OK]

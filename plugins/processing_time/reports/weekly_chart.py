@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from processing_time.model import Sample, SourceUnavailable
+from processing_time.model import Sample
 from processing_time.reports.charts import Bound, Panel, Series, draw
 from processing_time.reports.document import Picture
 from processing_time.reports.weekly_figures import day, share
@@ -15,10 +15,8 @@ TOP = 100.4
 """Where the axis of a rate ends, so that the mark at 100 % is whole."""
 
 
-def pictures(words: Words) -> tuple[Picture, ...]:
-    """The chart; none when the rows could not be read."""
-    if isinstance(words.figures.rows, SourceUnavailable):
-        return ()
+def picture(words: Words) -> Picture:
+    """The chart."""
     language = words.language
     panels = [_volume(words), *(_rate(words, key) for key in RATES if key in words.keys), _share(words)]
     alt = language.say(
@@ -26,7 +24,7 @@ def pictures(words: Words) -> tuple[Picture, ...]:
     )
     # On two lines, seven of them fit a phone.
     labels = [language.weekday(date).replace(" ", "\n") for date in words.figures.week.dates]
-    return (draw(language.say("The week by day"), alt, labels, panels, language),)
+    return draw(language.say("The week by day"), alt, labels, panels, language)
 
 
 def _volume(words: Words) -> Panel:

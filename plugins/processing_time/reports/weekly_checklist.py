@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from processing_time.model import SourceUnavailable, State
+from processing_time.model import State
 from processing_time.reports.document import Answer, Checklist, Item, Judgement
 from processing_time.reports.weekly_figures import ADOPTION, SHARE
 from processing_time.reports.weekly_rows import IDS_SHOWN
@@ -43,10 +43,7 @@ def _against_target(words: Words, question: str, key: str, more: str) -> Item:
 
 def _ids(words: Words) -> str:
     """The newest appointments without phases."""
-    rows = words.figures.rows
-    if isinstance(rows, SourceUnavailable):
-        return ""
-    ids = [id_ for company, id_ in rows.orphans if words.figures.about(company)][:IDS_SHOWN]
+    ids = [id_ for company, id_ in words.figures.rows.orphans if words.figures.about(company)][:IDS_SHOWN]
     if not ids:
         return ""
     left = int(words.figures.sample("orphaned_appointments").value or 0) - len(ids)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
-from processing_time.model import ALL_COMPANIES, Alert, Loss, Sample, SourceUnavailable, Window
+from processing_time.model import ALL_COMPANIES, Alert, Loss, Sample, Window
 from processing_time.reports.monthly_figures import FIGURES, Counted, Id
 from processing_time.reports.weekly_log import Measured
 from processing_time.reports.weekly_period import DAYS, Week
@@ -39,7 +39,7 @@ class Adoption:
 class Figures:
     """Everything that a weekly report says.
 
-    :param rows: what the application's rows told, or why they could not be read.
+    :param rows: what the application's rows told.
     :param company_id: the only company that it is about; None for all.
     :param measured: by metric and company, this week.
     :param before: the same of the week before, as it was kept or as it is measured now.
@@ -47,7 +47,7 @@ class Figures:
     """
 
     week: Week
-    rows: Rows | SourceUnavailable
+    rows: Rows
     company_id: int | None
     measured: Mapping[Key, Measured]
     before: Mapping[Key, Rolled]
@@ -92,7 +92,7 @@ class Figures:
 
     def _removed(self, kept: Sequence[Rolled]) -> bool:
         """Whether the application no longer holds the appointments that it held when this week was kept."""
-        if isinstance(self.rows, SourceUnavailable) or self.rows.counted[1].appointments:
+        if self.rows.counted[1].appointments:
             return False
         return any(row.denominator for row in kept if row.metric == SHARE)
 
@@ -102,13 +102,11 @@ class Figures:
 
     @property
     def days(self) -> tuple[Counted, ...]:
-        """What was counted on each day of this week; none when the rows could not be read."""
-        return () if isinstance(self.rows, SourceUnavailable) else self.rows.days[DAYS:]
+        """What was counted on each day of this week."""
+        return self.rows.days[DAYS:]
 
     def adoption(self) -> Adoption | None:
         """Who uses processing time; None when nobody can say."""
-        if isinstance(self.rows, SourceUnavailable):
-            return None
         try:
             earlier, now = (
                 frozenset(s for s in used(counted) if self.about(counted.company(s)))
@@ -131,12 +129,6 @@ def measure(counted: Counted, window: Window, settings: Settings) -> list[Sample
     keys = [key for key in settings.enabled("mysql") if key in FIGURES]
     samples = [sample for key in keys for sample in _samples(key, counted, window, settings)]
     return [*samples, *adoption_rates(counted, window)]
-
-
-def lost(reason: str, window: Window, settings: Settings) -> list[Sample]:
-    """The same when the rows could not be read at all."""
-    keys = [key for key in settings.enabled("mysql") if key in FIGURES]
-    return [Sample(key, window).lost(Loss.SOURCE, reason) for key in (*keys, ADOPTION, SHARE)]
 
 
 def rolled(first: date, measured: Measured) -> Rolled:

@@ -59,6 +59,7 @@ class WeeklyReading:
         """The figures of the week, of all companies or of one.
 
         :raises UnknownCompany: when the application's rows hold no such company.
+        :raises SourceUnavailable: when the application's rows cannot be read.
         """
         week, settings = self._week, self._settings
         flags = self._flags()
@@ -100,23 +101,16 @@ class WeeklyReading:
         )
         return (doubt,) if doubt else ()
 
-    def _rows(self, flags: FeatureFlags | SourceUnavailable) -> Rows | SourceUnavailable:
+    def _rows(self, flags: FeatureFlags | SourceUnavailable) -> Rows:
         marks = [
             Watermark(at, ids["appointments"], ids["phases"])
             for week in (self._week.previous, self._week)
             for at, ids in self._history.watermarks(week.window.start)
         ]
-        try:
-            return weekly_rows.read(self._connect, self._settings, self._week, flags, marks)
-        except SourceUnavailable as error:
-            return error
+        return weekly_rows.read(self._connect, self._settings, self._week, flags, marks)
 
-    def _measured(self, rows: Rows | SourceUnavailable, company_id: int | None) -> dict[Key, Measured]:
-        window = self._week.window
-        if isinstance(rows, SourceUnavailable):
-            samples = weekly_figures.lost(str(rows), window, self._settings)
-        else:
-            samples = weekly_figures.measure(rows.counted[1], window, self._settings)
+    def _measured(self, rows: Rows, company_id: int | None) -> dict[Key, Measured]:
+        samples = weekly_figures.measure(rows.counted[1], self._week.window, self._settings)
         measured = [Measured(sample, 0 if sample.loss else 1) for sample in samples]
         if company_id is None:  # the log does not tell companies apart
             measured += weekly_log.choose(self._week, self._log(), self._readings(self._week), self._settings)
@@ -140,20 +134,18 @@ class WeeklyReading:
     def _readings(self, week: Week) -> Sequence[Reading]:
         return monthly_history.readings(self._store.session, week.window, self._settings.enabled("log"))
 
-    def _before(self, rows: Rows | SourceUnavailable) -> dict[Key, Rolled]:
+    def _before(self, rows: Rows) -> dict[Key, Rolled]:
         """The week before: as it was kept; what was not, as it is measured now."""
         week = self._week.previous
-        known: list[Rolled] = []
-        if not isinstance(rows, SourceUnavailable):
-            samples = weekly_figures.measure(rows.counted[0], week.window, self._settings)
-            known += [weekly_figures.rolled(week.first, Measured(s)) for s in samples if not s.loss]
+        samples = weekly_figures.measure(rows.counted[0], week.window, self._settings)
+        known = [weekly_figures.rolled(week.first, Measured(s)) for s in samples if not s.loss]
         known += weekly_log.before(week, self._readings(week), self._settings)
         known += [r for r in self._store.read(Period.WEEKLY, week.first, week.first) if r.samples]
         return {row.key: row for row in known}
 
 
-def _refuse_unknown(company_id: int | None, rows: Rows | SourceUnavailable) -> None:
-    if company_id is None or isinstance(rows, SourceUnavailable):
+def _refuse_unknown(company_id: int | None, rows: Rows) -> None:
+    if company_id is None:
         return
     known = {s.company_id for s in rows.counted[1].services.values()}
     if company_id not in known:

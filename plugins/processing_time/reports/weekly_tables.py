@@ -14,7 +14,6 @@ from processing_time.reports.document import Table
 from processing_time.reports.language import Language
 from processing_time.reports.monthly_figures import Id, Use
 from processing_time.reports.weekly_figures import Figures
-from processing_time.reports.weekly_rows import Rows
 from processing_time.reports.weekly_words import Words
 
 ROWS_SHOWN = 200
@@ -28,17 +27,19 @@ def tables(words: Words, as_of: datetime) -> list[Table]:
 
     :param as_of: whether an alert is still open is said of this instant.
     """
-    made = [_phases(words)]
-    if not isinstance(words.figures.rows, SourceUnavailable):
-        made += [_services(words, words.figures.rows), _bookings(words, words.figures.rows)]
-    return [*made, _baselines(words), _alerts(words, as_of), _blind(words)]
+    return [
+        _phases(words),
+        _services(words),
+        _bookings(words),
+        _baselines(words),
+        _alerts(words, as_of),
+        _blind(words),
+    ]
 
 
 def service_name(figures: Figures, id_: Id | None) -> str:
     """What a service is called; its id where it has no name."""
-    if isinstance(figures.rows, SourceUnavailable) or id_ is None:
-        return "–"
-    return figures.rows.names.get(id_, str(id_))
+    return "–" if id_ is None else figures.rows.names.get(id_, str(id_))
 
 
 def _phases(words: Words) -> Table:
@@ -67,10 +68,10 @@ def phase_order(phase: str) -> tuple[int, str]:
     return (known.index(phase) if phase in known else len(known), phase)
 
 
-def _services(words: Words, read: Rows) -> Table:
+def _services(words: Words) -> Table:
     """Every service with processing time, used or not, the most used first."""
     figures, language, say = words.figures, words.language, words.language.say
-    earlier, now = read.counted
+    earlier, now = figures.rows.counted
     eligible = () if isinstance(now.eligible, SourceUnavailable) else now.eligible
 
     with_it = [s for s in now.services.values() if s.has_processing_time and figures.about(now.company(s.id))]
@@ -100,11 +101,11 @@ def _appointments(uses: Mapping[Id | None, Use], id_: Id) -> int:
     return uses[id_].appointments if id_ in uses else 0
 
 
-def _bookings(words: Words, read: Rows) -> Table:
+def _bookings(words: Words) -> Table:
     figures, language, say = words.figures, words.language, words.language.say
-    wanted = read.overlapping[1].inner.get(figures.company, set())
+    wanted = figures.rows.overlapping[1].inner.get(figures.company, set())
     by_day: dict[date, list[str]] = defaultdict(list)
-    for id_, booking in read.bookings.items():
+    for id_, booking in figures.rows.bookings.items():
         if id_ in wanted:
             by_day[booking.day].append(service_name(figures, booking.service_id))
     rows = [
@@ -172,7 +173,7 @@ def _range(language: Language, numbers: str, unit: str) -> str:
 
 def _query_time(words: Words) -> tuple[str, str]:
     figures, language = words.figures, words.language
-    if isinstance(figures.rows, SourceUnavailable) or not figures.rows.took:
+    if not figures.rows.took:
         return language.say("not measurable here"), ""
     took = [1000 * seconds for seconds in figures.rows.took]
     note = language.say(
