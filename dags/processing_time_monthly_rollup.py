@@ -15,7 +15,7 @@ again gives the same figures and posts nothing twice.
 
 **By hand.** Trigger it with `as_of`, any day, for the last month that is over by then; with `dry_run` it only shows.
 
-**Backfill.** `airflow backfill create --dag-id processing_time_monthly_rollup --from-date 2024-12-01 --to-date 2026-11-01` builds the
+**Backfill.** `airflow backfill create --dag-id processing_time_monthly_rollup --from-date 2024-12-01 --to-date 2026-11-02` builds the
 history of a new installation from the application's rows, in any order, as often as you like; it tells nobody. What the log and the
 cache said before there were checks cannot be built, and what the application has deleted or changed since counts as it is now.
 """

@@ -46,7 +46,7 @@ class Words:
     def __init__(
         self, rollup: Rollup, history: Sequence[Rolled], settings: Settings, language: Language
     ) -> None:
-        self.rollup, self.history, self.settings, self.language = rollup, history, settings, language
+        self.rollup, self.settings, self.language = rollup, settings, language
         self.month = rollup.month
         self._rows: dict[str, dict[date, Rolled]] = {}
         for row in (*history, *rollup.rows):
