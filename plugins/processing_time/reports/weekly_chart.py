@@ -38,7 +38,11 @@ def _volume(words: Words) -> Panel:
 def _rate(words: Words, key: str) -> Panel:
     metric, language = words.settings.metrics[key], words.language
     levels = ((language.say("target"), metric.target), (language.say("alert"), metric.alert))
-    bounds = [Bound(f"{name} {language.number(level)}", level) for name, level in levels if level is not None]
+    bounds = [
+        Bound(f"{name} {language.number(level, 0 if level == int(level) else 1)}", level)
+        for name, level in levels
+        if level is not None
+    ]
     series = Series(words.title(key), tuple(s.value if s else None for s in _days(words, key)))
     return Panel(words.title(key), metric.unit, (series,), tuple(bounds), top=TOP)
 
