@@ -7,10 +7,9 @@ get their phases, availability is cached and Cal.com is told. When they are not,
 
 **What it does.** `collect_*` read the application's database, log and cache over windows that end at the run's
 `as_of`; `evaluate` holds the numbers against the thresholds of `include/monitoring.yaml` and keeps them;
-`escalate` opens, repeats, escalates and resolves alerts in Slack, one thread an incident; `recover` repairs by itself
-what `auto_recovery` allows (as shipped, nothing); `verdict` writes the summary to its log and turns the run **red** when
-something is at or above `fail_run_on` (HIGH). A source that cannot be read costs its own metrics: they become `unknown`,
-and that alerts.
+`escalate` opens, repeats, escalates and resolves alerts in Slack, one thread an incident; `verdict` writes the summary to its
+log and turns the run **red** when something is at or above `fail_run_on` (HIGH). A source that cannot be read costs its
+own metrics: they become `unknown`, and that alerts. Where `auto_recovery` allows anything, a task `recover` repairs that.
 
 **A red run** is a finding when only `verdict` failed: read its log, then the thread in Slack. When another task failed,
 the monitoring itself is broken: its log has one sentence that says what to fix; Slack was told.
@@ -69,8 +68,9 @@ with DAG(
     ]
     evaluate = EvaluateOperator(task_id="evaluate", trigger_rule="all_done")
     escalate = SlackEscalationOperator(task_id="escalate")
-    recover = RecoverOperator(task_id="recover")
     request_toggle = RequestToggleOperator(task_id="request_toggle")
     verdict = VerdictOperator(task_id="verdict", retries=0, on_failure_callback=None)
 
-    collect >> evaluate >> escalate >> [recover, request_toggle, verdict]
+    collect >> evaluate >> escalate >> [request_toggle, verdict]
+    if settings.auto_recovery.on:
+        escalate >> RecoverOperator(task_id="recover")

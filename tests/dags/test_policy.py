@@ -139,8 +139,7 @@ def test_the_health_check_has_the_tasks_of_the_contract(bag: Any):
         "collect_log": {"evaluate"},
         "collect_cache": {"evaluate"},
         "evaluate": {"escalate"},
-        "escalate": {"recover", "request_toggle", "verdict"},
-        "recover": set(),
+        "escalate": {"request_toggle", "verdict"},
         "request_toggle": set(),
         "verdict": set(),
     }
@@ -168,6 +167,18 @@ def test_the_incident_dag_asks_before_it_acts_and_always_completes_its_audit(bag
         assert task.response_timeout == timedelta(hours=4)
     assert dag.params["action"] == "diagnose"
     assert dag.params["dry_run"] is True
+
+
+def test_automatic_recovery_is_a_leaf_of_its_own_where_it_is_on(
+    airflow_db: None, monkeypatch: pytest.MonkeyPatch
+):
+    from airflow.dag_processing.dagbag import DagBag
+
+    monkeypatch.setenv("PROCESSING_TIME__AUTO_RECOVERY__FAILED_SYNCS", "5")
+    dag = DagBag(PROJECT / "dags").dags["processing_time_health_check"]
+    assert dag.get_task("escalate").downstream_task_ids == {"recover", "request_toggle", "verdict"}
+    assert dag.get_task("recover").downstream_task_ids == set()
+    assert dag.get_task("recover").retries >= 1
 
 
 def ticks(dag: Any, first: datetime, end: datetime) -> list[datetime]:

@@ -27,13 +27,11 @@ class RecoverOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, str]:
         """Give the outcomes by action.
 
-        :raises AirflowSkipException: when it is off, for a dry run, a backfill, or a check that is not the newest.
+        :raises AirflowSkipException: when nothing asks for it, for a dry run, a backfill, or a check that is not the newest.
         :raises AirflowException: when the store cannot be used.
         """
         settings = run.settings()
         as_of = run.as_of(context, settings)
-        if not settings.auto_recovery.on:
-            raise AirflowSkipException("auto_recovery is off")
         if run.dry(context) or run.present() - as_of > PRESENT or context["dag_run"].run_type == "backfill":
             raise AirflowSkipException("only a check of the present repairs anything")
         # Imported here: each parse of the DAG file would pay for it.
