@@ -6,6 +6,7 @@ from __future__ import annotations
 import functools
 from collections import Counter
 from collections.abc import Callable
+from copy import copy
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -174,6 +175,23 @@ def test_the_week_equals_an_independent_count(
             row = kept[FIRST, "phase_creation_success_rate", company]
             assert row["previous_value"] == pytest.approx(100 * before[0] / before[1])
     assert {first for first, _, _ in kept} == {FIRST}
+
+
+def test_a_log_that_is_silent_at_the_weekend_is_no_lost_log(
+    accounts: dict[str, Account],
+    application: Application,
+    mariadb: MariaDB,
+    watch: Watch,
+    report: Callable[..., dict[str, str]],
+) -> None:
+    friday = FIRST + timedelta(days=4)
+    account = copy(accounts["guide"])
+    account.records = [r for r in account.records if r.at.astimezone(BERLIN).date() <= friday]
+    application.build(account)
+    watch(application)
+    report()
+    row = weekly(application, mariadb)[FIRST, "phase_creation_time", 0]
+    assert (row["numerator"], row["denominator"]) == week_of(account, FIRST)["phase_creation_time"]
 
 
 def test_slack_gets_one_message_a_chart_and_the_details(

@@ -126,6 +126,8 @@ class WeeklyReading:
         except SourceUnavailable as error:
             return str(error)
         memory = self._history.memory(timeline.as_of)
+        # What spoke at any time of the week was alive in it: many are closed on its last days.
+        settings = settings.model_copy(update={"silent_after": self._week.window.length})
         given = believable({"log": collected}, memory, settings, timeline.as_of)
         verdicts = evaluate(given, {}, memory, settings, timeline, self._present)
         wanted = set(settings.enabled("log"))
