@@ -498,6 +498,17 @@ def test_the_form_refuses_hostile_values(param: str, people: People, account: Ac
     assert param in reply.body["detail"]
 
 
+def test_the_form_takes_what_level_3_and_the_command_line_send(people: People, account: Account) -> None:
+    for conf in (
+        {"action": "disable_feature", "dry_run": False, "alert_id": 41},
+        {"action": "create_missing_phases", "appointment_ids": [5081, "5055"]},
+        {"action": "create_missing_phases", "appointment_ids": "5081, 5055\n5"},
+        {},
+    ):
+        reply = people.trigger("anna", conf)
+        assert reply.status == 200, reply.body
+
+
 @pytest.mark.parametrize(
     ("conf", "sentence"),
     [
