@@ -191,16 +191,15 @@ def _memory(bench: Bench, folder: Path, whole: Log) -> Iterator[Figure]:
     day = timedelta(hours=24)
     mib = whole.path.stat().st_size // MIB
     yield _flat("memory_whole", f"memory, {mib} MiB of log", str(whole.path), day, note)
-    long = _long_line(folder / "long" / "laravel.log", LONG[bench.size] * MIB)
+    long = _long_line(folder / f"long-{LONG[bench.size]}" / "laravel.log", LONG[bench.size] * MIB)
     yield _flat("memory_line", f"memory, a line of {LONG[bench.size]} MiB", str(long), day, note)
     bench.say("rotated logs")
-    rotated = _rotated(folder / "rotated", ROTATED[bench.size])
+    rotated = _rotated(folder / f"rotated-{ROTATED[bench.size]}", ROTATED[bench.size])
     gib = ROTATED[bench.size]
     yield _flat("memory_day", f"memory, {gib} GiB of rotated logs, the last day", rotated, day, note)
-    everything = gib * day
-    yield _flat(
-        "memory_all", f"memory, {gib} GiB of rotated logs, all of {gib} days", rotated, everything, note
-    )
+    longest = min(gib * day, settings_module.load().schedule.max_catch_up)
+    title = f"memory, {gib} GiB of rotated logs, {longest.days} days of them"
+    yield _flat("memory_catch_up", title, rotated, longest, f"{note}; the longest stretch that a check reads")
 
 
 def _flat(key: str, title: str, pattern: str, since: timedelta, note: str) -> Figure:
