@@ -71,7 +71,9 @@ with DAG(
             type="boolean",
             description="Only show what would happen. Switch it off to do it; what matters is then approved first.",
         ),
-        "alert_id": whole("The alert that this is about: what happens is told in its thread."),
+        "alert_id": whole(
+            "The number of the alert that this is about, as its message in Slack says: what happens is told in its thread."
+        ),
         "company_id": whole("Only this company."),
         "service_id": text(ID, "Only this service: its number or UUID."),
         "appointment_ids": Param(

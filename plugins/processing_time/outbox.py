@@ -20,6 +20,8 @@ from processing_time.store_session import Session, StoreError, aware, fetch, nai
 
 THREAD_ADDRESS = "https://thread.invalid/"
 """Stands in a payload for the address of the thread of its alert, which only Slack knows once the root is delivered."""
+ALERT_ID = "{alert id}"
+"""Stands in a payload for the id of its alert, which a new alert gets only when it is written."""
 _LOCK = "deliver"
 _LONGEST_ERROR = 500
 
@@ -260,13 +262,13 @@ def enqueue(
         " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON DUPLICATE KEY UPDATE id = id",
         [
             (
-                ids[n.alert] if n.alert else None,
+                (alert_id := ids[n.alert] if n.alert else None),
                 n.kind,
                 n.dedupe_key,
                 n.route,
                 str(n.place),
-                to_json(n.payload),
-                to_json(n.root) if n.root else None,
+                _numbered(n.payload, alert_id),
+                _numbered(n.root, alert_id) if n.root else None,
                 naive(at),
                 naive(n.not_before),
             )
@@ -282,6 +284,10 @@ def enqueue(
             if n.thread or n.file
         ],
     )
+
+
+def _numbered(payload: Payload, alert_id: int | None) -> str:
+    return to_json(payload).replace(ALERT_ID, str(alert_id))
 
 
 def _owed(row: Mapping[str, Any]) -> Owed:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from processing_time.messages.context import LEVELS, Context, elapsed, status
 from processing_time.messages.document import Call, Facts, Items, Links, Message, Note, Paragraph, Part
 from processing_time.model import ALL_COMPANIES, Action, Alert, AlertState, Decision, Verdict
+from processing_time.outbox import ALERT_ID
 
 
 def root(decision: Decision, context: Context, *, call: bool = False) -> Message:
@@ -182,6 +183,7 @@ def _facts(decision: Decision, context: Context, *, level: bool = False) -> Fact
         )
     if level:
         values["Level"] = LEVELS[alert.level]
+        values["Alert"] = ALERT_ID
     return Facts(values)
 
 
