@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from processing_time import settings as configuration
 from processing_time.sources import laravel_log
 from processing_time.sources.laravel_log import records
-from processing_time.sources.laravel_log.matching import Finder, Group, Mark
+from processing_time.sources.laravel_log.matching import Finder, Group, Mark, Memo
 from processing_time.sources.laravel_log.scanning import Plan, Tally
 from processing_time.timeline import Timeline
 
@@ -134,6 +134,21 @@ def test_a_fortnight_s_tallies_are_small_whatever_is_asked_for() -> None:
     assert 2 * len(sliding) * 14 * 24 * 3600 < held <= 2 * len(sliding) * seconds
     assert len(tallies) > 3 * len(sliding)
     assert len(pickle.dumps(tallies)) < 64 * 1024
+
+
+def test_what_is_kept_is_bounded_in_number_and_length() -> None:
+    asked: list[str] = []
+
+    def length(key: str) -> int:
+        asked.append(key)
+        return len(key)
+
+    memo = Memo(length, kept=3)
+    assert [memo[key] for key in ("a", "b", "a", "x" * 60_000, "x" * 60_000)] == [1, 1, 1, 60_000, 60_000]
+    assert asked == ["a", "b", "x" * 60_000, "x" * 60_000]
+    for number in range(10):
+        assert memo[f"{number}"] == 1
+        assert len(memo) <= 3
 
 
 def test_zeros_that_a_truncation_left_are_skipped(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ import hyperscan
 from processing_time.sources.laravel_log.records import CRITICAL, message
 
 _REGEX = "regex:"
+_SHORT = 512
 _NOTHING: frozenset[str] = frozenset()
 
 
@@ -194,10 +195,12 @@ class Memo(dict[Any, Any]):
         self._kept = kept
 
     def __missing__(self, key: Any) -> Any:
-        """Ask once."""
-        if self._kept and len(self) >= self._kept:
-            self.clear()
-        answer = self[key] = self._ask(key)
+        """Ask once; what is long is asked again."""
+        answer = self._ask(key)
+        if len(key) <= _SHORT:
+            if self._kept and len(self) >= self._kept:
+                self.clear()
+            self[key] = answer
         return answer
 
 
