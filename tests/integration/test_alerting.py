@@ -98,6 +98,19 @@ def day(mariadb: Any, slack: StandInSlack) -> Iterator[Day]:
     made.store.close()
 
 
+def test_the_root_says_the_alerts_number_now_and_when_it_changes(day: Day) -> None:
+    day.check(0, [rate(4), orphans(3, 1, 2, 3)])
+    for hour in (2, 3):
+        day.check(hour, failing=0)
+    with day.store:
+        numbers = {a.rule: a.id for a in day.store.alerts(START, START + timedelta(hours=1))}
+    shown = {m["ts"]: str(m["blocks"]) for m in day.slack.messages() if "thread_ts" not in m}
+    assert len(numbers) == len(shown) == len(set(numbers.values())) == 2
+    for number in numbers.values():
+        assert sum(f"*Alert*\\n{number}'" in blocks for blocks in shown.values()) == 1
+    assert not any("alert id" in str(m) for m in day.slack.messages())
+
+
 # --- acknowledgements -------------------------------------------------------------------------------------------
 
 
