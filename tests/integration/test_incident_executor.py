@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""The incident DAG through a real scheduler and executor: runs wait side by side, and hold up no diagnosis."""
+"""The incident DAG through a real scheduler and executor: runs wait side by side, hold up no diagnosis, and level 3 starts one."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,16 @@ import pytest
 from demo.application import Application
 from demo.processes import ManagedProcess, free_port
 from demo.services import MariaDB, Redis
+from demo.slack import StandInSlack
 from demo.standalone import answers, settings
-from demo.traffic import Plan, generate
+from demo.traffic import Plan, Surge, Trouble, generate
 from tests.integration.incident_runs import INCIDENT
+from tests.integration.laravel import PHP, Laravel, needs_laravel
 
 PROJECT = Path(__file__).resolve().parents[2]
 PATIENCE = 240.0
+CHECK = "processing_time_health_check"
+AS_OF = datetime(2026, 6, 10, 12, tzinfo=UTC)
 CLEAR = {"action": "clear_availability_cache", "dry_run": False}
 
 
@@ -36,20 +41,18 @@ def until(condition: Callable[[], Any], what: str) -> Any:
 
 
 class Airflow:
-    """What a person asks of Airflow's API about the incident DAG."""
+    """What a person asks of Airflow's API."""
 
     def __init__(self, url: str) -> None:
         self._client = httpx.Client(base_url=url, timeout=30, trust_env=False)
         token = self._client.get("/auth/token").json()["access_token"]
         self._client.headers["Authorization"] = f"Bearer {token}"
 
-    def known(self) -> bool:
-        return self._client.get(f"/api/v2/dags/{INCIDENT}").status_code == 200
+    def known(self, dag: str = INCIDENT) -> bool:
+        return self._client.get(f"/api/v2/dags/{dag}").status_code == 200
 
-    def start(self, **conf: Any) -> str:
-        answer = self._client.post(
-            f"/api/v2/dags/{INCIDENT}/dagRuns", json={"logical_date": None, "conf": conf}
-        )
+    def start(self, dag: str = INCIDENT, **conf: Any) -> str:
+        answer = self._client.post(f"/api/v2/dags/{dag}/dagRuns", json={"logical_date": None, "conf": conf})
         assert answer.status_code == 200, answer.text
         return str(answer.json()["dag_run_id"])
 
@@ -60,8 +63,8 @@ class Airflow:
         found = self._client.get(f"/api/v2/dags/{INCIDENT}/dagRuns/{run}/taskInstances").json()
         return {t["task_id"]: t["state"] for t in found["task_instances"]}
 
-    def ended(self, run: str) -> str:
-        state = self._client.get(f"/api/v2/dags/{INCIDENT}/dagRuns/{run}").json()["state"]
+    def ended(self, run: str, dag: str = INCIDENT) -> str:
+        state = self._client.get(f"/api/v2/dags/{dag}/dagRuns/{run}").json()["state"]
         return state if state in ("success", "failed") else ""
 
     def answer(self, run: str, option: str) -> int:
@@ -70,42 +73,53 @@ class Airflow:
 
 
 @pytest.fixture
-def airflow(
-    application: Application, watch: Callable[[Application], None], tmp_path: Path
-) -> Iterator[Airflow]:
-    """A whole Airflow beside a healthy application; whatever clears its cache has to be approved."""
-    application.build(generate(Plan(datetime.now(UTC).replace(microsecond=0), days=2, requests_a_day=60)))
-    watch(application)
-    port, home = free_port(), tmp_path / "airflow"
-    environment = {
-        **os.environ,
-        **settings(port),
-        "AIRFLOW_HOME": str(home),
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
-        "AIRFLOW__LOGGING__BASE_LOG_FOLDER": f"{home}/logs",
-        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
-        "PYTHONPATH": str(PROJECT / "plugins"),
-        "PROCESSING_TIME__INCIDENT__APPROVE_ABOVE": "0",
-        # The scheduled runs of the present are not what is looked at here.
-        "PROCESSING_TIME__SCHEDULE__HEALTH_CHECK": "0 0 29 2 *",
-    }
-    url = f"http://127.0.0.1:{port}"
+def start(tmp_path: Path) -> Iterator[Callable[..., Airflow]]:
+    """Starts a whole Airflow, with these variables on top of the test's own."""
     process = ManagedProcess(tmp_path, "standalone")
-    try:
+
+    def started(**more: str) -> Airflow:
+        port, home = free_port(), tmp_path / "airflow"
+        url = f"http://127.0.0.1:{port}"
+        environment = {
+            **os.environ,
+            **settings(port),
+            "AIRFLOW_HOME": str(home),
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
+            "AIRFLOW__LOGGING__BASE_LOG_FOLDER": f"{home}/logs",
+            "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+            "PYTHONPATH": str(PROJECT / "plugins"),
+            # The scheduled runs of the present are not what is looked at here.
+            "PROCESSING_TIME__SCHEDULE__HEALTH_CHECK": "0 0 29 2 *",
+            **more,
+        }
         process.start(
             [sys.executable, "-m", "airflow", "standalone"],
             ready=lambda: answers(f"{url}/api/v2/version"),
             within=PATIENCE,
             environment=environment,
         )
-        yield Airflow(url)
-    finally:
-        process.stop()
+        return Airflow(url)
+
+    yield started
+    process.stop()
+
+
+def audit(application: Application, mariadb: MariaDB) -> dict[str, tuple[str, int]]:
+    with contextlib.closing(mariadb.root(application.store)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT dag_run_id, outcome, approved_by IS NOT NULL FROM actions")
+        return {run: (outcome, approved) for run, outcome, approved in cursor.fetchall()}
 
 
 def test_two_runs_wait_and_a_diagnosis_does_not(
-    airflow: Airflow, application: Application, mariadb: MariaDB, redis_server: Redis
+    start: Callable[..., Airflow],
+    application: Application,
+    watch: Callable[[Application], None],
+    mariadb: MariaDB,
+    redis_server: Redis,
 ) -> None:
+    application.build(generate(Plan(datetime.now(UTC).replace(microsecond=0), days=2, requests_a_day=60)))
+    watch(application)
+    airflow = start(PROCESSING_TIME__INCIDENT__APPROVE_ABOVE="0")
     until(airflow.known, "the DAG is there")
     with contextlib.closing(redis_server.client(1)) as client:
         client.set("booking_database_booking_cache_:week_availability:1:2:2026-11-23:pt_1", "a:0:{}")
@@ -123,9 +137,55 @@ def test_two_runs_wait_and_a_diagnosis_does_not(
     assert until(lambda: airflow.ended(first), "the first run ends") == "success"
     assert (airflow.states(first)["act"], airflow.states(second)["act"]) == ("skipped", "success")
 
-    with contextlib.closing(mariadb.root(application.store)) as connection, connection.cursor() as cursor:
-        cursor.execute("SELECT dag_run_id, outcome, approved_by IS NOT NULL FROM actions")
-        rows = {run: (outcome, approved) for run, outcome, approved in cursor.fetchall()}
-    assert rows == {first: ("rejected", 0), second: ("done", 1), diagnosis: ("dry_run", 0)}
+    assert audit(application, mariadb) == {
+        first: ("rejected", 0),
+        second: ("done", 1),
+        diagnosis: ("dry_run", 0),
+    }
     with contextlib.closing(redis_server.client(1)) as client:
         assert list(client.scan_iter("*week_availability:*:pt_*")) == []
+
+
+@needs_laravel
+def test_level_3_asks_before_it_switches_off(
+    start: Callable[..., Airflow],
+    application: Application,
+    watch: Callable[[Application], None],
+    mariadb: MariaDB,
+    slack: StandInSlack,
+    tmp_path: Path,
+) -> None:
+    since = AS_OF - timedelta(hours=4)
+    trouble = Trouble(since, AS_OF, 0.95)
+    application.build(
+        generate(Plan(AS_OF, days=2, surges=(Surge(since, AS_OF, per_hour=60),), phase_failures=(trouble,)))
+    )
+    watch(application)
+    laravel = Laravel(mariadb, tmp_path / "laravel")
+    where = {"path": str(laravel.directory), "php": PHP}
+    airflow = start(
+        PROCESSING_TIME__ESCALATION__TOGGLE_AFTER="1",
+        AIRFLOW_CONN_PROCESSING_TIME_LARAVEL=json.dumps({"conn_type": "generic", "extra": where}),
+    )
+    for dag in (CHECK, INCIDENT):
+        until(lambda dag=dag: airflow.known(dag), "the DAGs are there")
+    for hours in (2, 1, 0):
+        run = airflow.start(CHECK, as_of=(AS_OF - timedelta(hours=hours)).isoformat())
+        # Red: the verdict is what it has to be.
+        assert until(lambda run=run: airflow.ended(run, CHECK), "the check ends") == "failed"
+
+    with contextlib.closing(mariadb.root(application.store)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT id, level FROM alerts WHERE rule = 'phase_creation_success_rate'")
+        ((alert, level),) = cursor.fetchall()
+    asked = f"alert-{alert}-disable-feature"
+    assert level == 3
+    until(lambda: airflow.waits(asked), "a person is asked")
+    assert laravel.artisan().features()["processing_time_enabled"] is True
+    assert airflow.answer(asked, "Approve") == 200
+    assert until(lambda: airflow.ended(asked), "the feature is switched off") == "success"
+    assert laravel.artisan().features()["processing_time_enabled"] is False
+    assert audit(application, mariadb) == {asked: ("done", 1)}
+    root = next(m for m in slack.messages() if f"*Alert*\\n{alert}'" in str(m.get("blocks")))
+    assert (
+        sum("disable_feature" in m["text"] for m in slack.messages() if m.get("thread_ts") == root["ts"]) == 2
+    )
