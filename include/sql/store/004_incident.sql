@@ -5,14 +5,14 @@ CREATE TABLE IF NOT EXISTS saved_appointments (
     appointment_id BIGINT UNSIGNED NOT NULL,
     state VARCHAR(20) NOT NULL COMMENT 'saved, removed, restored, or obsolete: the application has phases',
     appointment JSON NOT NULL COMMENT 'the columns that decide whether its phases still fit',
-    overlapping JSON NOT NULL COMMENT 'ids of the bookings that needed the same person at the same time already then',
+    overlapping JSON NOT NULL COMMENT 'ids of bookings that needed the same person at that time before',
     phases INT UNSIGNED NOT NULL,
     checksum CHAR(64) NOT NULL COMMENT 'SHA-256 of appointment and phases',
     saved_at DATETIME NOT NULL,
     removed_at DATETIME NULL,
     restored_at DATETIME NULL,
     -- Unique keys let NULL repeat: one copy of an appointment is in force, any number is history.
-    in_force BOOLEAN GENERATED ALWAYS AS (CASE WHEN state IN ('saved', 'removed') THEN 1 ELSE NULL END) STORED,
+    in_force BOOLEAN GENERATED ALWAYS AS (CASE WHEN state IN ('saved', 'removed') THEN 1 END) STORED,
     UNIQUE KEY one_copy_in_force (appointment_id, in_force)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
