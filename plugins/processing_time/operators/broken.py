@@ -23,20 +23,10 @@ def tell_of_broken_task(context: Context) -> None:
 
     Only the kind of the exception is told: its text may hold what nobody should read in Slack, and is in the log.
     """
-    from processing_time.messages.blocks import escape
     from processing_time.operators import run
 
-    instance, error = context["ti"], context.get("exception")
-    if run.dry(context) or isinstance(error, run.RefusedParam):
-        return
-    kind = type(error).__name__ if error else "unknown error"
-    text = (
-        f":warning: Monitoring is broken: task {escape(instance.task_id)} of {escape(instance.dag_id)} failed"
-        f" ({escape(kind)}). {UNWATCHED}"
-    )
-    if url := getattr(instance, "log_url", None):
-        text += f" <{url}|Open the log>"
-    _tell(text)
+    if not run.dry(context) and not isinstance(context.get("exception"), run.RefusedParam):
+        _tell(_broken(context, "Monitoring is broken", UNWATCHED))
 
 
 def tell_of_late_check(context: Context) -> None:
@@ -58,20 +48,13 @@ def tell_of_broken_report(context: Context) -> None:
 
     A dry run, a mistyped one and a backfill are silent.
     """
-    from processing_time.messages.blocks import escape
     from processing_time.operators import run
 
-    instance, error = context["ti"], context.get("exception")
-    if run.dry(context) or run.backfill(context) or isinstance(error, run.RefusedParam):
-        return
-    kind = type(error).__name__ if error else "unknown error"
-    text = (
-        f":warning: A report is missing: task {escape(instance.task_id)} of {escape(instance.dag_id)} failed"
-        f" ({escape(kind)}). Its log says what to mend; clear the task then."
+    silent = (
+        run.dry(context) or run.backfill(context) or isinstance(context.get("exception"), run.RefusedParam)
     )
-    if url := getattr(instance, "log_url", None):
-        text += f" <{url}|Open the log>"
-    _tell(text)
+    if not silent:
+        _tell(_broken(context, "A report is missing", "Its log says what to mend; clear the task then."))
 
 
 def tell_of_late_report(context: Context) -> None:
@@ -90,16 +73,23 @@ def tell_of_broken_incident(context: Context) -> None:
     """
     from airflow.sdk.exceptions import AirflowFailException
 
+    if not isinstance(context.get("exception"), AirflowFailException):
+        then = "What it did is in the logs of its other tasks."
+        _tell(_broken(context, "An incident run could not be completed", then))
+
+
+def _broken(context: Context, what: str, then: str) -> str:
+    """Which task failed, with the kind of its exception and the way to its log."""
     from processing_time.messages.blocks import escape
 
     instance, error = context["ti"], context.get("exception")
-    if isinstance(error, AirflowFailException):
-        return
     kind = type(error).__name__ if error else "unknown error"
-    _tell(
-        f":warning: The incident run {escape(instance.run_id)} could not be completed: task"
-        f" {escape(instance.task_id)} failed ({escape(kind)}). What it did is in the logs of its other tasks."
+    text = (
+        f":warning: {what}: task {escape(instance.task_id)} of {escape(instance.dag_id)} failed"
+        f" ({escape(kind)}). {then}"
     )
+    url = getattr(instance, "log_url", None)
+    return f"{text} <{url}|Open the log>" if url else text
 
 
 def _tell(text: str) -> None:
