@@ -8,11 +8,9 @@ Layers, later ones win: the shipped file, the file that ``PROCESSING_TIME_CONFIG
 from __future__ import annotations
 
 import difflib
-import json
 import os
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -429,43 +427,49 @@ def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _variables() -> dict[str, str]:
-    """The variables that hold settings by their path, ``SECTION__KEY``; sections before what is in them."""
-    found = {
-        name.upper().removeprefix(PREFIX): name for name in os.environ if name.upper().startswith(PREFIX)
+    """The variables that hold settings, as written, by their names in small letters; sections before what is in them."""
+    return {
+        name.lower(): name for name in sorted(os.environ, key=str.lower) if name.upper().startswith(PREFIX)
     }
-    return dict(sorted(found.items()))
 
 
 def _refuse_unknown_variables() -> None:
-    """A typo in the first part must not be silent, and it is the variable that has to be named."""
-    known = {name.upper() for name in Settings.model_fields}
-    for path, name in _variables().items():
-        first = path.split("__")[0]
+    """pydantic-settings ignores a variable whose first part it does not know; a typo must not be silent."""
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    for name in _variables().values():
+        first = PREFIX + name.upper().removeprefix(PREFIX).split("__")[0]
         if first not in known:
             raise SettingsError(
-                f"{name} is not a setting{_hint(PREFIX + first, {PREFIX + k for k in known})}: correct or unset the variable"
+                f"{name} is not a setting{_hint(first, known)}: correct or unset the variable"
             )
 
 
 def _environment() -> dict[str, Any]:
-    """The variables as a layer. ``null`` is none; lists and mappings are JSON; everything else is text."""
-    layer: dict[str, Any] = {}
-    for path, name in _variables().items():
-        value = _parsed(os.environ[name])
-        for part in reversed(path.lower().split("__")):
-            value = {part: value}
-        layer = _merge(layer, value)
+    """The variables as a layer: ``null`` is none, lists and mappings are JSON."""
+    variables = _variables()
+    if not variables:
+        return {}
+    # Its import takes a third of a DAG file's parse: only for those who set variables.
+    from pydantic_settings import EnvSettingsSource
+    from pydantic_settings import SettingsError as NotJson
+
+    source = EnvSettingsSource(
+        Settings,  # type: ignore[arg-type]  # its fields are all that is asked of it
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        env_parse_none_str="null",
+    )
+    values, layer = source.env_vars, dict[str, Any]()
+    for lower, name in variables.items():
+        # One at a time: pydantic-settings says which field is no JSON, not which variable.
+        source.env_vars = {lower: values[lower]}
+        try:
+            layer = _merge(layer, source())
+        except NotJson:
+            raise SettingsError(
+                f'{name} = {values[lower]!r} is not JSON: write a list as ["…"] and a mapping as {{"key": …}}'
+            ) from None
     return layer
-
-
-def _parsed(text: str) -> Any:
-    if text == "null":
-        return None
-    if text.startswith(("[", "{")):
-        # A pattern may start so too; where a list is needed, the text is refused.
-        with suppress(ValueError):
-            return json.loads(text)
-    return text
 
 
 def _sentence(error: Any) -> str:
@@ -474,10 +478,7 @@ def _sentence(error: Any) -> str:
     key = ".".join(parts)
     value = error["input"]
     shown = "" if isinstance(value, dict | BaseModel) else f" = {value!r}"
-    variable = _variables().get("__".join(parts).upper())
     match error["type"]:
-        case "tuple_type" | "dict_type" | "model_type" if variable:
-            return f'{variable}{shown} is not JSON: write a list as ["…"] and a mapping as {{"key": …}}'
         case "extra_forbidden":
             return f"{key} is not a setting{_hint(parts[-1], _siblings(parts[:-1]))}"
         case "missing":
