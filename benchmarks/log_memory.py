@@ -6,7 +6,6 @@ Prints MiB: the most that the process had beyond what it had with everything imp
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 import threading
@@ -14,6 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from benchmarks.log_data import END
+from benchmarks.memory import begin, kib, peak
 from processing_time import settings
 from processing_time.sources import laravel_log
 from processing_time.timeline import Timeline
@@ -33,9 +33,7 @@ def main(pattern: str, hours: float) -> None:
     """Measure here."""
     loaded = settings.load({"application": {"logs": [pattern], "timezone": "UTC"}})
     timeline = Timeline(END, loaded.zone, loaded.application_zone, END - timedelta(hours=hours))
-    own = Path("/proc/self")
-    (own / "clear_refs").write_text("5")  # the peak starts here
-    before = _kib(own, "VmRSS")
+    before = begin()
     done = threading.Event()
     helpers: dict[str, int] = {}
     watch = threading.Thread(target=_watch, args=(done, helpers))
@@ -46,7 +44,7 @@ def main(pattern: str, hours: float) -> None:
         done.set()
         watch.join()
     assert collected.facts["newest_record"]
-    print((_kib(own, "VmHWM") - before + sum(helpers.values())) / 1024)
+    print(peak(before) + sum(helpers.values()) / 1024)
 
 
 def _watch(done: threading.Event, helpers: dict[str, int]) -> None:
@@ -54,16 +52,7 @@ def _watch(done: threading.Event, helpers: dict[str, int]) -> None:
     while not done.wait(0.005):
         for task in Path("/proc/self/task").iterdir():
             for child in (task / "children").read_text().split():
-                helpers[child] = max(helpers.get(child, 0), _kib(Path("/proc", child), "VmHWM"))
-
-
-def _kib(process: Path, what: str) -> int:
-    """Out of the kernel's account; 0 for a process that has ended."""
-    try:
-        found = re.search(rf"{what}:\s+(\d+) kB", (process / "status").read_text())
-    except (FileNotFoundError, ProcessLookupError):
-        return 0
-    return int(found[1]) if found else 0
+                helpers[child] = max(helpers.get(child, 0), kib(Path("/proc", child), "VmHWM"))
 
 
 if __name__ == "__main__":
