@@ -228,7 +228,10 @@ def _bounds(axes: Axes, panel: Panel, low: float, high: float, colours: dict[str
 
 
 def _limits(panel: Panel) -> tuple[float, float]:
-    """Where the axis begins and ends: bars at 0, lines with some air, no rate above 100."""
+    """Where the axis begins and ends: bars at 0, lines with some air, no rate above 100.
+
+    A line without a bound to be held against begins at 0 too: it would make much of little.
+    """
     if panel.kind == "bars":
         sums = [
             sum(value or 0 for value in column)
@@ -238,6 +241,8 @@ def _limits(panel: Panel) -> tuple[float, float]:
     found = [v for series in panel.series for v in series.values if v is not None]
     found += [bound.value for bound in panel.bounds]
     low, high = min(found, default=0.0), max(found, default=1.0)
+    if not panel.bounds:
+        low = min(low, 0.0)
     air = max((high - low) * 0.15, abs(high) * 0.005, 0.1)
     top = high + air if panel.top is None else min(panel.top, high + air)
     return (max(0.0, low - air) if low >= 0 else low - air), top
