@@ -247,7 +247,7 @@ class TestSmallPrint:
         notes = "\n".join(made(settings, now, row(RATE, 99, -4), row(RATE, 99, -2)).notes)
         assert "Cal.com sync success rate: appointments has no column sync_status" in notes
         assert "because the rows or samples are gone: Availability cache hit rate." in notes
-        assert "the feature flags changed" in notes
+        assert "The feature flags changed." in notes
         assert "Availability cache hit rate: measured for 300 of 744 hours." in notes
         assert "Phase creation time: measured" not in notes
         assert "missing in the trends: April 2026, June 2026." in notes

@@ -38,6 +38,12 @@ class Language:
         """A text of the code in this language, its ``{names}`` filled in."""
         return self._translated(text).format(**values)
 
+    def remark(self, text: str) -> str:
+        """What the evaluation says of a figure, as a sentence."""
+        known, bracket, detail = text.partition(" (")
+        told = self._translated(known) + bracket + detail
+        return told[:1].upper() + told[1:] + "."
+
     def count(self, one: str, many: str, number: int, /, **values: object) -> str:
         """A text about a number, ``{n}``, in its singular or plural."""
         return self.say(one if number == 1 else many, n=self.number(number), **values)

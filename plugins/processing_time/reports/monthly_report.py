@@ -90,7 +90,7 @@ def _notes(words: Words) -> Iterator[str]:
         " count as they are set up today. Log and cache come from the samples of the checks."
     )
     if rollup.doubt:
-        yield rollup.doubt
+        yield words.language.remark(rollup.doubt)
     whole, hour = window(words.month, words.settings.zone).length, timedelta(hours=1)
     for key, covered in rollup.samples.covered.items():
         if timedelta() < covered < whole - timedelta(days=1):

@@ -159,7 +159,7 @@ def _notes(words: Words) -> Iterator[str]:
         zone=words.settings.timezone,
         hours=language.number(window.length.total_seconds() / 3600),
     )
-    yield from figures.doubts
+    yield from map(language.remark, figures.doubts)
     for key in words.keys:
         measured = figures.measured.get((key, figures.company))
         if measured and measured.samples > 1:
