@@ -84,6 +84,11 @@ test-mysql: $(DEV)  ## the queries on a server of yours (DSN=mysql://root:passwo
 	@if [ -z "$$PROCESSING_TIME_TEST_DSN" ]; then echo "Name the server: make test-mysql DSN=mysql://root:password@127.0.0.1:3306/" >&2; exit 2; fi
 	@$(PY) -m pytest tests/sql
 
+.PHONY: test-pythons
+test-pythons:  ## unit and DAG tests on each of Python 3.11, 3.12 and 3.13 that is installed; wheels for the others
+	@scripts/setup.sh uv
+	@scripts/test_pythons.sh
+
 .PHONY: lint
 lint: $(DEV)  ## style, types, SQL, YAML, shell and the direction of imports
 	@scripts/lint.sh
@@ -92,6 +97,10 @@ lint: $(DEV)  ## style, types, SQL, YAML, shell and the direction of imports
 format: $(DEV)  ## put Python and SQL files into the project's style
 	@$(PY) -m ruff check --quiet --fix-only .
 	@$(PY) -m ruff format --quiet .
+
+.PHONY: settings-docs
+settings-docs: $(RUN)  ## write the tables of docs/settings.md from the model
+	@$(PY) -m scripts.settings_reference
 
 .PHONY: requirements
 requirements: export UV_CUSTOM_COMPILE_COMMAND = make requirements

@@ -45,7 +45,9 @@ from processing_time.settings_types import (
 )
 from processing_time.severity import Severity
 
-ROOT = Path(__file__).resolve().parents[2]
+PLUGINS = Path(__file__).resolve().parents[1]
+# Beside plugins/, or in it where a platform brings nothing else to its workers.
+ROOT = PLUGINS if (PLUGINS / "include" / "monitoring.yaml").is_file() else PLUGINS.parent
 SHIPPED = ROOT / "include" / "monitoring.yaml"
 SQL = ROOT / "include" / "sql"
 PREFIX = "PROCESSING_TIME__"
@@ -60,27 +62,44 @@ class Application(Section):
     """Where the monitored application is and how it writes things down."""
 
     timezone: Zone
+    """how Laravel writes times (`APP_TIMEZONE`)"""
     logs: tuple[str, ...]
+    """every file that matches, rotated and gzipped ones too"""
     env_file: Path | None = None
+    """the application's `.env`, mounted read-only: feature flags. `null`: every service with processing time counts"""
     soft_deletes: Annotated[Literal["auto", True, False], BeforeValidator(switch)] = "auto"
+    """`auto`: rows are left out where a `deleted_at` column exists"""
     sync_status_column: Identifier
+    """column of `appointments`. The deployed application has `calcom_sync_status`"""
     synced_values: tuple[str, ...] = Field(min_length=1)
+    """what the column holds when Cal.com has the appointment"""
     error_values: tuple[str, ...] = Field(min_length=1)
+    """what it holds after an error. The deployed application writes `failed`"""
     grace: Duration
+    """appointments younger than this may still be getting their phases"""
     pending_limit: Duration
+    """appointments younger than this may still be on their way to Cal.com. Keep it below the short windows of `calcom_sync_burn_rate`"""
     cache_key_pattern: str = Field(min_length=2)
+    """keys to count, prefixes included. The deployed application has no `:pt_`"""
 
 
 class Schedule(Section):
     """When things run and how long they may take."""
 
     health_check: Cron
+    """when, in `timezone`; as shipped 13 checks a day"""
     retries: int = Field(ge=0, le=10)
+    """of each task but `verdict`"""
     retry_delay: Duration
+    """between them"""
     task_timeout: Duration
+    """the longest a task may take"""
     statement_timeout: Duration
+    """the longest one SQL statement may take; below `task_timeout`"""
     deadline: Duration
+    """a check that has not finished by then fails, and Slack hears of it"""
     max_catch_up: Duration
+    """the longest stretch of log that one check reads after an outage"""
 
     @model_validator(mode="after")
     def _statement_below_task(self) -> Self:
@@ -95,10 +114,15 @@ class Channels(Section):
     """Slack channel ids by severity, and one for reports."""
 
     info: ChannelId | None = None
+    """the channel of that severity. An unset one falls back to the next worse, then to a milder one"""
     medium: ChannelId | None = None
+    """the same"""
     high: ChannelId | None = None
+    """the same"""
     critical: ChannelId | None = None
+    """the same"""
     reports: ChannelId | None = None
+    """the channel for reports and the daily checklist"""
 
 
 class Slack(Section):
@@ -106,8 +130,11 @@ class Slack(Section):
 
     channels: Channels
     on_call: Mention | None = None
+    """whom level 2 mentions: `"<!subteam^S…>"`, `"<@U…>"`, `"<!here>"` or `"<!channel>"`"""
     acknowledgers: tuple[UserId, ...] = ()
+    """who may acknowledge; empty: any human"""
     runbook_url: str
+    """where messages link to; a section's name is added as `#name`"""
 
     def channel(self, route: str) -> str | None:
         """The channel id for a severity or for ``reports``; an unset one falls back to the worse, then the milder ones.
@@ -127,44 +154,68 @@ class Escalation(Section):
     """When alerts open, repeat, rise and close."""
 
     for_checks: int = Field(ge=1)
+    """bad checks until an alert opens"""
     clear_checks: int = Field(ge=1)
+    """good checks, with enough data, until it resolves"""
     remind_after: Duration
+    """an unchanged alert is repeated this often"""
     ack_hold: Duration
+    """an acknowledgement holds reminders and levels 2 and 3 for so long"""
     toggle_after: int = Field(ge=1)
+    """checks that a CRITICAL alert keeps firing until level 3"""
     min_gap: Duration
+    """checks closer than this to the last counted one do not clear, remind or raise levels"""
     incident_dag: str | None = None
+    """the DAG that level 3 starts; `null`: it is only announced in the thread"""
     inhibit: dict[str, tuple[str, ...]]
+    """cause → effects: while the cause is critical, its effects stay silent"""
 
 
 class Mute(Section):
     """A silence with an end and a reason."""
 
     rule: str
+    """a metric or log rule, `<metric>.unknown`, or `source.<name>.unknown`"""
     until: AwareDatetime
+    """an instant with an offset"""
     reason: str = Field(min_length=3)
+    """shown wherever the mute is"""
     company: int | None = None
+    """one company only; `null`: all"""
 
 
 class Alerting(Section):
     """What metrics and log rules share: whether and how they alert."""
 
     title: str
+    """how people read it"""
     enabled: bool = True
+    """`false`: not measured, no row; an open alert closes"""
     severity: Severity = Severity.HIGH
+    """of an alert; critical is always CRITICAL"""
     action: str
+    """what to do, in the message"""
     alert_per_company: bool = False
+    """single companies alert too, not only all together"""
     alive: tuple[Pattern, ...] = ()
+    """patterns of one line that shows that the log still speaks of this"""
     for_checks: int | None = Field(default=None, ge=1)
+    """instead of `escalation.for_checks`"""
     clear_checks: int | None = Field(default=None, ge=1)
+    """instead of `escalation.clear_checks`"""
     remind_after: Duration | None = None
+    """instead of `escalation.remind_after`"""
 
 
 class Worse(Section):
     """When a count is worse than its ordinary severity: at least ``from`` and above a share of the population."""
 
     severity: Severity
+    """of a count that is worse than its ordinary severity"""
     from_: int = Field(alias="from", ge=1)
+    """when it is at least this"""
     above_share: float = Field(ge=0, le=1)
+    """and above this share of the population"""
 
 
 LONGEST = timedelta(days=8)
@@ -175,8 +226,11 @@ class BudgetWindows(Section):
     """A pair of windows; it alerts when both burn the budget faster than ``factor``."""
 
     long: Duration
+    """of each pair: this window says that it matters; at most 8 days"""
     short: Duration
+    """this one says that it goes on"""
     factor: float = Field(gt=0)
+    """it alerts when both burn faster; below what everything failing would burn (100 for 99 %)"""
 
     @model_validator(mode="after")
     def _short_is_shorter(self) -> Self:
@@ -191,6 +245,7 @@ class Budget(Section):
     """An error budget: ``objective`` per cent are to succeed, the others may fail."""
 
     objective: float
+    """of a burn rate: the per cent that are to succeed"""
     windows: tuple[BudgetWindows, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -222,25 +277,40 @@ class LogPatterns(Section):
     """What the lines of a log metric hold; ``value`` finds the number in a matching line."""
 
     record: tuple[Pattern, ...] = ()
+    """log metrics: what a line holds"""
     value: Annotated[str, AfterValidator(value_pattern)] | None = None
+    """a regular expression with one group around the number"""
     hit: tuple[Pattern, ...] = ()
+    """what the line of a hit holds"""
     miss: tuple[Pattern, ...] = ()
+    """what the line of a miss holds"""
 
 
 class Metric(Alerting):
     """A number with bounds. ``better`` says on which side of ``target`` the good values lie; bounds are strict."""
 
     source: Literal["mysql", "log", "redis"]
+    """where the number comes from"""
     kind: Literal["rate", "mean", "count", "deviation", "burn_rate"]
+    """how it is made of numerator and denominator"""
     window: Literal["today", "yesterday_and_today", "7_days", "since_last_check", "instant"] | None = None
+    """the window that it looks at; required but for `burn_rate`, which has windows of its own"""
     better: Literal["higher", "lower"]
+    """on which side of the bounds the good values lie"""
     unit: str
+    """shown behind the value"""
     target: float | None = None
+    """past it: `degraded`"""
     alert: float | None = None
+    """past it: `alert`"""
     critical: float | None = None
+    """past it: `critical`"""
     min_volume: int = Field(default=0, ge=0)
+    """fewer than this: `insufficient_data`"""
     population: str = ""
+    """the word for what is counted, such as *appointments*"""
     failing: str = ""
+    """the words for those that fail, such as *without phases*"""
     worse: Worse | None = None
     budget: Budget | None = None
     patterns: LogPatterns = LogPatterns()
@@ -290,16 +360,22 @@ class Successes(Section):
     """What a line holds that tells of a success, tallied beside a rule's failures."""
 
     all_of: tuple[Pattern, ...] = Field(min_length=1)
+    """the same for lines of a success, tallied beside the failures"""
     message_any_of: tuple[Pattern, ...] = ()
+    """the same"""
 
 
 class LogRule(Alerting):
     """More than ``more_than`` matching log records within any stretch of ``within``."""
 
     all_of: tuple[Pattern, ...] = Field(min_length=1)
+    """patterns that the line of a record must hold, all of them"""
     message_any_of: tuple[Pattern, ...] = ()
+    """one of these must be in the message, before the `{context}`"""
     more_than: int = Field(ge=0)
+    """it fires above this count"""
     within: Duration | None = None
+    """in any stretch of this length; `null`: since the last check"""
     successes: Successes | None = None
 
     @model_validator(mode="after")
@@ -310,15 +386,23 @@ class LogRule(Alerting):
 
 
 class Settings(Section):
-    """Everything a user can set. Build it with :func:`load`, which turns faults into sentences."""
+    """Everything a user can set. Build it with :func:`load`, which turns faults into sentences.
+
+    What stands below each setting is its meaning in docs/settings.md (`make settings-docs`).
+    """
 
     timezone: Zone
+    """the zone of days, of the schedule and of everything that people read"""
     application: Application
     schedule: Schedule
     silent_after: Duration
+    """log lines that have not come for so long, while appointments do, are missing: `unknown`"""
     fail_run_on: Severity
+    """the run turns red when a finding is at or above this severity"""
     daily_checklist: bool
+    """the last check of the day posts the daily checklist"""
     heartbeat_url: Annotated[str, matching(r"https?://\S+", "is not an http(s) address")] | None = None
+    """called after each finished check: a dead man's switch tells when the calls stop"""
     slack: Slack
     escalation: Escalation
     incident: Incident

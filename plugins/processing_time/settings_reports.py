@@ -39,15 +39,25 @@ class Reports(Section):
     """When reports are made, how they read, where they go, and how long their raw material is kept."""
 
     weekly: Mondays
+    """when, in `timezone` and on Mondays: the report on the seven days before that midnight"""
     monthly: Cron
+    """when, in `timezone`: the rollup of the month before"""
     language: Literal["en", "de"]
+    """texts, numbers, dates and weekdays of both reports"""
     html: Html | None = None
+    """the folder for the reports as pages: `/srv/reports`, or one in an object store of Airflow's, such as `s3://bucket/reports`"""
     html_url: Address | None = None
+    """the address at which people find that folder: Slack links there. `null`: the page is attached in the thread"""
     task_timeout: Duration
+    """the longest a task of a report may take"""
     keep_samples: Duration
+    """how long measurements are kept; never removed before their month is rolled up. At least `35d`"""
     keep_alerts: Duration
+    """the same for resolved alerts"""
     keep_notifications: Duration
+    """for messages that were delivered"""
     keep_actions: Duration
+    """for the audit of what people did through the incident DAG"""
 
     @model_validator(mode="after")
     def _address_needs_files(self) -> Self:
