@@ -4,7 +4,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
+import shlex
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -98,3 +103,28 @@ def test_the_settings_for_the_deployed_application_leave_nothing_unknown(built, 
         monkeypatch.delenv(f"PROCESSING_TIME__APPLICATION__{name}")
     monkeypatch.setenv("PROCESSING_TIME__APPLICATION__ENV_FILE", str(application.env_file))
     assert [str(line) for line in doctor.examine(PRESENT) if "unknown" in line.text] == []
+
+
+def test_a_new_metric_is_one_query_one_entry_and_one_test(tmp_path):
+    """What CONTRIBUTING.md shows, done to a copy of this project."""
+    for folder in ("plugins", "include", "demo", "tests/sql"):
+        shutil.copytree(PROJECT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in ("pyproject.toml", "tests/conftest.py"):
+        shutil.copy(PROJECT / file, tmp_path / file)
+    text = (PROJECT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("## A new metric")[2]
+    for name in re.findall(r"^\d\. `([^`]+)`$", text, re.MULTILINE):
+        (code,) = blocks("CONTRIBUTING.md", {".sql": "sql", ".py": "python"}[Path(name).suffix])
+        assert not (tmp_path / name).exists()
+        (tmp_path / name).write_text(code, encoding="utf-8")
+    (entry,) = blocks("CONTRIBUTING.md", "yaml")
+    shipped = tmp_path / "include" / "monitoring.yaml"
+    settings = shipped.read_text(encoding="utf-8")
+    shipped.write_text(settings.replace("\nmetrics:\n", f"\nmetrics:\n{entry}", 1), encoding="utf-8")
+
+    (command,) = blocks("CONTRIBUTING.md", "bash")
+    words = [sys.executable if word == ".venv/bin/python" else word for word in shlex.split(command)]
+    done = subprocess.run(
+        words, cwd=tmp_path, env=os.environ | {"PYTHONPATH": ""}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout
+    assert "2 passed" in done.stdout  # in both forms of the application
