@@ -310,6 +310,22 @@ def test_keys_in_another_database_are_found(install, redis_server, monkeypatch):
     ]
 
 
+@pytest.mark.parametrize(
+    ("end", "line"),
+    [
+        ("/1", "ok "),
+        ("/?db=1", "ok "),
+        ("", "fix no key matches"),
+        ("/cache", "fix processing_time_redis ends with /cache, which is no number of a database"),
+    ],
+)
+def test_the_database_is_the_end_of_the_address(install, redis_server, monkeypatch, end, line):
+    install()
+    monkeypatch.setenv("AIRFLOW_CONN_PROCESSING_TIME_REDIS", f"redis://127.0.0.1:{redis_server.port}{end}")
+    (told,) = about(REDIS)
+    assert told.startswith(line)
+
+
 def test_no_key_at_this_moment_is_no_fault(install, redis_server):
     install()
     redis_server.client(1).flushall()

@@ -34,13 +34,25 @@ def mysql_connect(conn_id: str) -> Callable[[], Any]:
 
 
 def redis_client(conn_id: str) -> Redis:
-    """A Redis client with bounded waits."""
+    """A Redis client with bounded waits; the number of its database ends the address, or is the extra ``db``.
+
+    :raises SourceUnavailable: when what ends the address is no number.
+    """
     from airflow.providers.redis.hooks.redis import RedisHook
 
-    client: Redis = RedisHook(redis_conn_id=conn_id).get_conn()  # type: ignore[no-untyped-call]
-    client.connection_pool.connection_kwargs.update(
-        socket_timeout=REDIS_TIMEOUT, socket_connect_timeout=REDIS_TIMEOUT
-    )
+    from processing_time.model import SourceUnavailable
+
+    hook = RedisHook(redis_conn_id=conn_id)  # type: ignore[no-untyped-call]
+    client: Redis = hook.get_conn()
+    options = client.connection_pool.connection_kwargs
+    options.update(socket_timeout=REDIS_TIMEOUT, socket_connect_timeout=REDIS_TIMEOUT)
+    # Airflow's hook looks at the extra alone.
+    if hook.db is None and (number := hook.get_connection(conn_id).schema):
+        if not number.isdecimal():
+            raise SourceUnavailable(
+                f"{conn_id} ends with /{number}, which is no number of a database: write one such as /1"
+            )
+        options["db"] = int(number)
     return client
 
 
