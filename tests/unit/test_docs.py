@@ -5,7 +5,11 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
@@ -14,6 +18,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
+from processing_time import __version__
 from processing_time.checkup import SCOPES
 from processing_time.evaluation import threshold_text
 from processing_time.findings import SOURCES, UNKNOWN, source_rule
@@ -22,6 +27,7 @@ from processing_time.incident.registry import REGISTRY
 from processing_time.messages.context import Context
 from processing_time.rule_tests import load_tests, run
 from processing_time.settings import LogRule, Metric, Settings, load
+from scripts.settings_reference import _settings, refreshed
 
 PROJECT = Path(__file__).resolve().parents[2]
 DOCS = PROJECT / "docs"
@@ -135,15 +141,39 @@ def test_settings_page_lists_every_setting_and_no_other():
         assert f"`{path.removeprefix('metrics.<key>.')}`" in read("settings.md").partition("## metrics")[2]
 
 
+def test_the_tables_of_settings_are_those_of_the_model():
+    assert refreshed(read("settings.md")) == read("settings.md"), "run: make settings-docs"
+
+
 def test_settings_page_shows_the_defaults():
     shipped = yaml.safe_load((PROJECT / "include" / "monitoring.yaml").read_text(encoding="utf-8"))
-    for path, shown in re.findall(r"^\| `([^`<]+)` \| `([^`]+)` \|", read("settings.md"), re.MULTILINE):
+    rows = re.findall(r"^\| `([^`<]+)` \| ([^|]+) \| ([^|]+) \|", read("settings.md"), re.MULTILINE)
+    assert len(rows) > 40
+    for path, shown, takes in rows:
         value: Any = shipped
         for part in path.split("."):
-            value = value.get(part) if isinstance(value, dict) else None
-        if isinstance(value, list) and value:
-            value = str(value).replace("'", "") if len(value) == 1 else value[0]
-        assert shown == (value if isinstance(value, str) else json.dumps(value)), path
+            value = value[part] if isinstance(value, dict) else ...
+        if value is ...:  # of an item of a list, of which none is shipped
+            continue
+        if isinstance(value, dict):
+            assert (shown, takes) == ("see the file", "mapping"), path
+            continue
+        values = value if isinstance(value, list) and value else [value]
+        told = ", ".join(f"`{v if isinstance(v, str) else json.dumps(v)}`" for v in values)
+        assert shown == told, path
+        assert isinstance(value, list) == takes.startswith("list: "), path
+
+
+def test_a_setting_without_a_meaning_is_named():
+    class Bare(BaseModel):
+        """Has a field with nothing below it."""
+
+        told: int = 1
+        """how often"""
+        silent: int = 1
+
+    with pytest.raises(LookupError, match=r"^slack.silent has no meaning"):
+        list(_settings(Bare, {}, "slack."))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -206,6 +236,46 @@ def test_the_metrics_page_shows_the_simulations():
     tables = re.findall(r"(?:^\|.*\n)+", read("simulation-table.md"), re.MULTILINE)
     assert len(tables) == 2
     assert all(table in read("metrics.md") for table in tables)
+
+
+def test_the_index_names_every_page():
+    index = {(DOCS / target).resolve() for target in re.findall(r"\]\(([^)#]+)", read("README.md"))}
+    pages = [*DOCS.glob("*.md"), DOCS / "decisions", PROJECT / "README.md", PROJECT / "CONTRIBUTING.md"]
+    assert {page for page in pages if page.name != "README.md"} <= index
+
+
+def test_the_version_is_the_newest_of_the_changelog():
+    heading = re.findall(r"^## (\S+)", (PROJECT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert heading[0] == __version__
+    assert f"Version {__version__} (" in (PROJECT / "README.md").read_text(encoding="utf-8")
+
+
+def test_git_hooks_make_the_checks_of_continuous_integration():
+    checks = re.findall(r"^make .*$", (PROJECT / ".ci" / "run").read_text(encoding="utf-8"), re.MULTILINE)
+    config = yaml.safe_load((PROJECT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+    hooks = config["repos"][0]["hooks"]
+    assert [hook["entry"] for hook in hooks] == checks
+    assert {stage for hook in hooks for stage in hook["stages"]} == set(config["default_install_hook_types"])
+
+
+def test_include_may_lie_in_plugins(tmp_path):
+    """As for platforms that bring nothing else to their workers."""
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(PROJECT / "plugins", tmp_path / "plugins", ignore=ignored)
+    shutil.copytree(PROJECT / "include", tmp_path / "plugins" / "include", ignore=ignored)
+    assert not list((tmp_path / "plugins" / "include").rglob("*.py"))
+    program = (
+        "from processing_time import settings; from processing_time.reports.language import TEMPLATES;"
+        "settings.load(); print(settings.ROOT, TEMPLATES.is_dir())"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", program],
+        env={"PYTHONPATH": str(tmp_path / "plugins"), "PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stdout == f"{tmp_path / 'plugins'} True\n"
 
 
 def test_decisions_are_numbered_once_each():
