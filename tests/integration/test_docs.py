@@ -19,6 +19,7 @@ import pytest
 from demo.application import Application
 from demo.traffic import Plan, generate
 from processing_time import doctor
+from tests.unit.test_docs_commands import commands
 
 PROJECT = Path(__file__).resolve().parents[2]
 PRESENT = datetime(2026, 11, 17, 13, 0, 20, tzinfo=UTC)
@@ -91,6 +92,31 @@ def test_the_queries_of_the_runbook_run(query, built, mariadb):
         with contextlib.closing(mariadb.root("booking")) as connection, connection.cursor() as cursor:
             for statement in statements(query):
                 cursor.execute(statement)
+
+
+def test_the_shell_commands_of_the_runbook_run(application, redis_server, tmp_path):
+    """On the application's machine, in its directory."""
+    account = generate(Plan(PRESENT, days=3, requests_a_day=90))
+    application.build(account)
+    application.warm_cache(account)
+    (application.logs / "calcom-2026-11-17.log").touch()
+    program = tmp_path / "redis-cli"
+    program.write_text(f'#!/bin/sh\nexec {shutil.which("redis-cli")} -p {redis_server.port} "$@"\n')
+    program.chmod(0o700)
+    shown = [
+        c for c in commands(PROJECT / "docs" / "runbook.md") if re.match(r"grep|ls|redis-cli|tail -n", c)
+    ]
+    assert len(shown) > 10
+    for command in shown:
+        done = subprocess.run(
+            ["bash", "-c", command.replace("/srv/app/storage/logs", str(application.logs))],
+            cwd=application.logs.parents[1],
+            env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+            capture_output=True,
+            text=True,
+        )
+        assert (done.returncode, done.stderr) == (0, ""), command
+        assert not re.search(r"\bERR\b", done.stdout), command
 
 
 def test_the_settings_for_the_deployed_application_leave_nothing_unknown(built, tmp_path, monkeypatch):
