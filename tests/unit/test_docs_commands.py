@@ -46,13 +46,14 @@ _PROGRAMS = r"make|airflow|docker|python|php artisan|pip|\.venv/bin/\S+|redis-cl
 
 
 def commands(page: Path) -> list[str]:
-    """The commands of a page: the lines of its shell blocks that do not only set a variable, and code within a line."""
+    """The commands of a page: the lines of its shell blocks that do more than set a variable, and code within a line."""
     text = page.read_text(encoding="utf-8")
     found = [
         re.sub(r"\s+# .*", "", line.strip())
-        for _, block in re.findall(r"^( *)```bash\n(.*?)^\1```$", text, re.MULTILINE | re.DOTALL)
+        for _, language, block in re.findall(r"^( *)```(\w*)\n(.*?)^\1```$", text, re.MULTILINE | re.DOTALL)
         for line in block.splitlines()
-        if not re.match(r"\s*[A-Z_]+=(\S+$|')", line)
+        if (language == "bash" and not re.match(r"\s*[A-Z_]+=(\S+$|')", line))
+        or (not language and re.match(rf"\s*({_PROGRAMS}) ", line))
     ]
     prose = re.sub(r"^( *)```.*?^\1```$", "", _NOT_RUN.sub("", text), flags=re.MULTILINE | re.DOTALL)
     found += re.findall(rf"`((?:{_PROGRAMS}) [^`]+)`", prose)
