@@ -98,7 +98,9 @@ def _settings(
         else:
             default = _shown(field.get_default())
         if name not in meanings:
-            raise LookupError(f"{path} has no meaning: write it as a text below the field in {model.__module__}")
+            raise LookupError(
+                f"{path} has no meaning: write it as a text below the field in {model.__module__}"
+            )
         yield Setting(path, default, _takes(hint), meanings[name])
 
 

@@ -42,8 +42,8 @@ def redis_client(conn_id: str) -> Redis:
 
     from processing_time.model import SourceUnavailable
 
-    hook = RedisHook(redis_conn_id=conn_id)  # type: ignore[no-untyped-call]
-    client: Redis = hook.get_conn()
+    hook = RedisHook(redis_conn_id=conn_id)
+    client: Redis = hook.get_conn()  # type: ignore[no-untyped-call]
     options = client.connection_pool.connection_kwargs
     options.update(socket_timeout=REDIS_TIMEOUT, socket_connect_timeout=REDIS_TIMEOUT)
     # Airflow's hook looks at the extra alone.
