@@ -156,6 +156,30 @@ def test_a_walk_that_is_left_early_leaves_no_answer_behind(client: redis.Redis) 
     assert len(list(itertools.chain.from_iterable(cache.scan(client, "*")))) == 5000
 
 
+def test_a_batch_is_sent_before_the_answers_to_the_one_before_it_are_read(
+    client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    for name, word in (("send_packed_command", "send"), ("read_response", "read")):
+        real = getattr(redis.Connection, name)
+        monkeypatch.setattr(
+            redis.Connection,
+            name,
+            lambda *args, _real=real, _word=word: (done.append(_word), _real(*args))[1],
+        )
+    given = list(cache.answers(client, ([("SET", "n", n), ("INCR", "n")] for n in range(3))))
+    assert given == [[b"OK", 1], [b"OK", 2], [b"OK", 3]]
+    assert done == ["send", "send", "read", "read", "send", *["read"] * 4]
+    assert list(cache.answers(client, [])) == []
+
+
+def test_an_answer_that_is_a_fault_leaves_none_behind(client: redis.Redis) -> None:
+    client.set("text", "a")
+    with pytest.raises(redis.ResponseError):
+        list(cache.answers(client, [[("INCR", "text"), ("GET", "text")], [("GET", "text")]]))
+    assert client.ping() is True
+
+
 def test_a_disabled_metric_gives_no_sample_but_the_summary_s_fact(
     client: redis.Redis, settings: Settings
 ) -> None:

@@ -94,6 +94,7 @@ def test_those_that_never_expire_and_not_more_than_asked_for(client: redis.Redis
     assert len(left(client) & set(stuck)) == 18
     assert cache_keys.unlink(client, settings, only_without_ttl=True) == 18
     assert left(client) == {key(7, n) for n in range(1, 29)} | KEPT.keys()
+    assert cache_keys.unlink(client, settings, ["9"], only_without_ttl=True) == 0
 
 
 def test_what_the_server_gives_beyond_the_pattern_is_not_removed(

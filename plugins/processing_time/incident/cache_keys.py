@@ -49,19 +49,14 @@ def summary(client: redis.Redis, settings: Settings, services: Collection[str] |
     :param services: ids of services, as the keys hold them (integers or UUIDs, as text); None: all of them.
     :raises redis.RedisError: when Redis cannot be reached or refuses the commands.
     """
-    entries = without_ttl = 0
-    example: Any = None
-    for keys in _pages(client, settings, services):
-        entries += len(keys)
-        without_ttl += cache.ttls(client, keys).count(cache.NO_TTL)
-        example = example if example is not None else keys[0]
-    if example is None:
-        return Summary(entries, without_ttl)
-    ttl = cache.ttls(client, [example])[0]
-    size: Any = client.memory_usage(example)
-    return Summary(
-        entries, without_ttl, _bytes(example).decode("utf-8", "replace"), ttl if ttl >= 0 else None, size
-    )
+    pages = _pages(client, settings, services)
+    first = next(pages, None)
+    if first is None:
+        return Summary(0, 0)
+    entries, without_ttl = cache.count(client, itertools.chain([first], pages))
+    ttl: Any = client.ttl(first[0])
+    size: Any = client.memory_usage(first[0])
+    return Summary(entries, without_ttl, first[0].decode("utf-8", "replace"), ttl if ttl >= 0 else None, size)
 
 
 def unlink(
@@ -81,56 +76,53 @@ def unlink(
     :param batch: keys a command; the server does nothing else while it removes them.
     :raises redis.RedisError: when Redis cannot be reached or refuses the commands; what was removed stays removed.
     """
-    found: Iterator[Any] = itertools.chain.from_iterable(_pages(client, settings, services))
-    if only_without_ttl:
-        found = itertools.chain.from_iterable(_staying(client, found, batch))
-    found = itertools.islice(found, at_most)
-    removed = 0
-    while keys := list(itertools.islice(found, batch)):
-        removed += int(client.unlink(*keys))
-    return removed
+    pages = _pages(client, settings, services)
+    found = itertools.chain.from_iterable(_staying(client, pages) if only_without_ttl else pages)
+    commands = ([("UNLINK", *keys)] for keys in _batches(itertools.islice(found, at_most), batch))
+    return sum(itertools.chain.from_iterable(cache.answers(client, commands)))
 
 
 def is_availability_key(settings: Settings, key: str) -> bool:
     """Whether a key is one of those that ``application.cache_key_pattern`` names: no other may be shown."""
-    return _matcher(settings.application.cache_key_pattern)(key.encode())
+    return _matcher(settings.application.cache_key_pattern)(key.encode()) is not None
 
 
-def _pages(client: redis.Redis, settings: Settings, services: Collection[str] | None) -> Iterator[list[Any]]:
+def _pages(
+    client: redis.Redis, settings: Settings, services: Collection[str] | None
+) -> Iterator[list[bytes]]:
     """The keys that match the pattern and are of the services, in pages that are not empty."""
     pattern = settings.application.cache_key_pattern
     matches = _matcher(pattern)
     wanted = None if services is None else {service.encode() for service in services}
     for page in cache.scan(client, pattern):
-        keys = [key for key in page if matches(_bytes(key)) and (wanted is None or _service(key) in wanted)]
+        keys = [key for key in page if matches(key) and (wanted is None or _service(key) in wanted)]
         if keys:
             yield keys
 
 
-def _staying(client: redis.Redis, keys: Iterator[Any], batch: int) -> Iterator[list[Any]]:
-    while portion := list(itertools.islice(keys, batch)):
-        yield [
-            key for key, ttl in zip(portion, cache.ttls(client, portion), strict=True) if ttl == cache.NO_TTL
-        ]
+def _staying(client: redis.Redis, pages: Iterator[list[bytes]]) -> Iterator[list[bytes]]:
+    pages, asked = itertools.tee(pages)
+    for keys, left in zip(pages, cache.ttls(client, asked), strict=True):
+        yield [key for key, ttl in zip(keys, left, strict=True) if ttl == cache.NO_TTL]
 
 
-def _service(key: Any) -> bytes | None:
-    found = _SERVICE.search(_bytes(key))
+def _batches(keys: Iterator[bytes], size: int) -> Iterator[list[bytes]]:
+    while batch := list(itertools.islice(keys, size)):
+        yield batch
+
+
+def _service(key: bytes) -> bytes | None:
+    found = _SERVICE.search(key)
     return found[1] if found else None
-
-
-def _bytes(key: Any) -> bytes:
-    return key.encode() if isinstance(key, str) else bytes(key)
 
 
 _TOKEN = re.compile(rb"\\.|\[(\^?)((?:\\.|[^\]]-.|[^\]])*)\]?|.", re.DOTALL)
 _MEMBER = re.compile(rb"\\(.)|(.)-(.)|(.)", re.DOTALL)
 
 
-def _matcher(pattern: str) -> Callable[[bytes], bool]:
+def _matcher(pattern: str) -> Callable[[bytes], re.Match[bytes] | None]:
     """Redis's own globs: ``*``, ``?``, ``[a-z]``, ``[^a]`` and a backslash before what is meant literally."""
-    regex = re.compile(b"".join(map(_translate, _TOKEN.finditer(pattern.encode()))), re.DOTALL)
-    return lambda key: regex.fullmatch(key) is not None
+    return re.compile(b"".join(map(_translate, _TOKEN.finditer(pattern.encode()))), re.DOTALL).fullmatch
 
 
 def _translate(token: re.Match[bytes]) -> bytes:

@@ -96,7 +96,7 @@ def _one_key(client: redis.Redis, asked: str, settings: Settings) -> Finding:
     if key is None or value is None:
         return Finding(question, "does not exist (any more)", "it lives for a minute at most: ask again")
     raw = value if isinstance(value, bytes) else str(value).encode()
-    ttl = cache.ttls(client, [key])[0]
+    ttl: Any = client.ttl(key)
     left = f"{ttl} s left" if ttl >= 0 else "no TTL"
     text = _printable(raw[:VALUE_SHOWN].decode("utf-8", "replace"))
     more = f" … and {len(raw) - VALUE_SHOWN} bytes more" if len(raw) > VALUE_SHOWN else ""
@@ -115,7 +115,7 @@ def _stored(client: redis.Redis, asked: str, settings: Settings) -> Any:
     ending = asked.encode()
     for page in cache.scan(client, settings.application.cache_key_pattern):
         for key in page:
-            if (key if isinstance(key, bytes) else str(key).encode()).endswith(ending):
+            if key.endswith(ending):
                 return key
     return None
 

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: MIT
 """The application's availability cache in Redis: how many entries there are, and which of them would never expire.
 
-Redis is walked with ``SCAN`` and asked for TTLs in pipelines: no command holds the server up, whatever its size.
+Redis is walked with ``SCAN`` and asked for TTLs in pipelines: no command holds the server up, whatever its size. Answers are
+read one step late, so that the server always has something to do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,16 +26,13 @@ _CONNECTION = "the connection processing_time_redis"
 def collect(client: redis.Redis, settings: Settings, timeline: Timeline) -> Collected:
     """Count the keys that match ``application.cache_key_pattern`` as it is written, each once.
 
-    :param client: bytes or text as answers, both will do.
     :return: a sample at the instant of the check, and the fact ``entries``.
     :raises SourceUnavailable: when Redis cannot be reached or refuses the commands.
     """
-    entries = without_ttl = 0
     try:
         none_without = _every_key_expires(client)
-        for keys in scan(client, settings.application.cache_key_pattern):
-            entries += len(keys)
-            without_ttl += 0 if none_without else ttls(client, keys).count(NO_TTL)
+        pages = scan(client, settings.application.cache_key_pattern)
+        entries, without_ttl = (sum(map(len, pages)), 0) if none_without else count(client, pages)
     except (redis.AuthenticationError, redis.exceptions.NoPermissionError) as error:
         raise _unavailable(
             "refuses access", error, "check login and password; it needs SCAN and TTL"
@@ -52,8 +50,8 @@ def collect(client: redis.Redis, settings: Settings, timeline: Timeline) -> Coll
     return Collected((sample,) if enabled else (), {"entries": entries})
 
 
-def scan(client: redis.Redis, pattern: str) -> Iterator[list[Any]]:
-    """The keys that match a pattern, in pages.
+def scan(client: redis.Redis, pattern: str) -> Iterator[list[bytes]]:
+    """The keys that match a pattern, in pages, as bytes whatever the client makes of answers.
 
     ``SCAN`` gives a key again when its table is resized meanwhile. What was seen is remembered as a 64-bit hash of
     each key: a third of the memory, and a mistake once in a billion walks over 200,000 keys.
@@ -67,12 +65,36 @@ def scan(client: redis.Redis, pattern: str) -> Iterator[list[Any]]:
             yield [page[h] for h in fresh]
 
 
-def ttls(client: redis.Redis, keys: list[Any]) -> list[int]:
-    """Seconds that each key has left; ``NO_TTL`` for one that stays for ever, -2 for one that has gone since."""
+def count(client: redis.Redis, pages: Iterable[list[bytes]]) -> tuple[int, int]:
+    """How many keys there are in pages of them, and how many of these would stay for ever."""
+    entries = without_ttl = 0
+    for left in ttls(client, pages):
+        entries += len(left)
+        without_ttl += left.count(NO_TTL)
+    return entries, without_ttl
+
+
+def ttls(client: redis.Redis, pages: Iterable[list[bytes]]) -> Iterator[list[int]]:
+    """For each page the seconds that its keys have left; ``NO_TTL`` for one that stays for ever, -2 for one that has gone."""
+    return answers(client, ([("TTL", key) for key in keys] for keys in pages))
+
+
+def answers(client: redis.Redis, batches: Iterable[Sequence[tuple[Any, ...]]]) -> Iterator[list[Any]]:
+    """The answers to batches of commands, each batch sent before the answers to the one before it are read.
+
+    It is what redis-py's pipeline does, without its waiting and at a quarter of its cost.
+
+    :param batches: each of some commands, whose answers are small: the server stops where nobody takes them.
+    """
     with _connection(client) as connection:
-        # What redis-py's pipeline does, at a quarter of its cost.
-        connection.send_packed_command(connection.pack_commands([("TTL", key) for key in keys]))
-        return [connection.read_response() for _ in keys]
+        under_way = 0
+        for commands in batches:
+            connection.send_packed_command(connection.pack_commands(commands))
+            if under_way:
+                yield [connection.read_response() for _ in range(under_way)]
+            under_way = len(commands)
+        if under_way:
+            yield [connection.read_response() for _ in range(under_way)]
 
 
 def _every_key_expires(client: redis.Redis) -> bool:
@@ -85,12 +107,12 @@ def _every_key_expires(client: redis.Redis) -> bool:
     return "keys" in counts and counts["keys"] == counts.get("expires")
 
 
-def _pages(client: redis.Redis, pattern: str) -> Iterator[list[Any]]:
+def _pages(client: redis.Redis, pattern: str) -> Iterator[list[bytes]]:
     """The pages of a walk. Each is asked for before the one before it is given, so that the server never waits."""
     with _connection(client) as connection:
         connection.send_command("SCAN", 0, "MATCH", pattern, "COUNT", PAGE)
         while True:
-            cursor, keys = connection.read_response()
+            cursor, keys = connection.read_response(disable_decoding=True)
             if int(cursor) == 0:
                 break
             connection.send_command("SCAN", cursor, "MATCH", pattern, "COUNT", PAGE)
