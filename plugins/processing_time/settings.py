@@ -470,7 +470,6 @@ def load(over: Mapping[str, Any] | None = None) -> Settings:
     :param over: a last layer, over the environment.
     :raises SettingsError: with a line for each fault: the key, the value, the fix.
     """
-    _refuse_unknown_variables()
     merged = _read(SHIPPED)
     if own := os.environ.get(CONFIG_VARIABLE):
         merged = _merge(merged, _read(Path(own)))
@@ -510,27 +509,9 @@ def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _variables() -> dict[str, str]:
-    """The variables that hold settings, as written, by their names in small letters; sections before what is in them."""
-    return {
-        name.lower(): name for name in sorted(os.environ, key=str.lower) if name.upper().startswith(PREFIX)
-    }
-
-
-def _refuse_unknown_variables() -> None:
-    """pydantic-settings ignores a variable whose first part it does not know; a typo must not be silent."""
-    known = {PREFIX + name.upper() for name in Settings.model_fields}
-    for name in _variables().values():
-        first = PREFIX + name.upper().removeprefix(PREFIX).split("__")[0]
-        if first not in known:
-            raise SettingsError(
-                f"{name} is not a setting{_hint(first, known)}: correct or unset the variable"
-            )
-
-
 def _environment() -> dict[str, Any]:
-    """The variables as a layer: ``null`` is none, lists and mappings are JSON."""
-    variables = _variables()
+    """The variables as a layer, sections before what is in them: ``null`` is none, lists and mappings are JSON."""
+    variables = sorted(name for name in os.environ if name.upper().startswith(PREFIX))
     if not variables:
         return {}
     # Its import takes a third of a DAG file's parse: only for those who set variables.
@@ -544,15 +525,20 @@ def _environment() -> dict[str, Any]:
         env_parse_none_str="null",
     )
     values, layer = source.env_vars, dict[str, Any]()
-    for lower, name in variables.items():
-        # One at a time: pydantic-settings says which field is no JSON, not which variable.
-        source.env_vars = {lower: values[lower]}
+    for name in variables:
+        # One at a time: pydantic-settings does not say which variable is no JSON, and ignores those it does not know.
+        source.env_vars = {name.lower(): values[name.lower()]}
         try:
-            layer = _merge(layer, source())
+            found = source()
         except NotJson:
             raise SettingsError(
-                f'{name} = {values[lower]!r} is not JSON: write a list as ["…"] and a mapping as {{"key": …}}'
+                f'{name} = {os.environ[name]!r} is not JSON: write a list as ["…"] and a mapping as {{"key": …}}'
             ) from None
+        if not found:
+            known = {PREFIX + field.upper() for field in Settings.model_fields}
+            hint = _hint(PREFIX + name.upper().removeprefix(PREFIX).split("__")[0], known)
+            raise SettingsError(f"{name} is not a setting{hint}: correct or unset the variable")
+        layer = _merge(layer, found)
     return layer
 
 

@@ -131,6 +131,11 @@ def test_a_variable_is_none_json_or_text(monkeypatch: pytest.MonkeyPatch) -> Non
             """PROCESSING_TIME__METRICS = '{alert: 3}' is not JSON: write a list as ["…"] and a mapping as {"key": …}""",
         ),
         (
+            "PROCESSING_TIME__TIMEZONE__NAME",
+            "UTC",
+            "PROCESSING_TIME__TIMEZONE__NAME is not a setting; did you mean PROCESSING_TIME__TIMEZONE?: correct or unset the variable",
+        ),
+        (
             "processing_time__slack__channels",
             "C0HIGH",
             """processing_time__slack__channels = 'C0HIGH' is not JSON: write a list as ["…"] and a mapping as {"key": …}""",
@@ -141,7 +146,14 @@ def test_a_variable_is_none_json_or_text(monkeypatch: pytest.MonkeyPatch) -> Non
             "application.logz is not a setting; did you mean logs?",
         ),
     ],
-    ids=["unknown section", "no list", "no mapping", "no section, in small letters", "unknown key"],
+    ids=[
+        "unknown section",
+        "no list",
+        "no mapping",
+        "no section",
+        "no section, in small letters",
+        "unknown key",
+    ],
 )
 def test_bad_variables(name: str, value: str, sentence: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, value)
