@@ -115,6 +115,7 @@ def variables(stage: Services) -> dict[str, str]:
         "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{stage.airflow_port}",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
+        **({"PROCESSING_TIME__SLACK__WORKSPACE_URL": slack.page_url} if slack else {}),
         # A source that is down stays down here; nobody has to wait for it.
         "PROCESSING_TIME__SCHEDULE__RETRY_DELAY": "1s",
         "PYTHONPATH": os.pathsep.join((str(PROJECT / "plugins"), str(PROJECT))),

@@ -41,6 +41,7 @@ class Standalone:
                     environment={**stage.environment(self._services), **settings(port)},
                 )
             self._console.print(f"Airflow   {url}")
+            self._console.print(f"Status    {url}/processing-time/")
             if self._services.slack is not None:
                 self._console.print(f"Slack     {self._services.slack.page_url}")
             self._console.print("Ctrl-C ends everything.")

@@ -135,6 +135,8 @@ class Slack(Section):
     """who may acknowledge; empty: any human"""
     runbook_url: str
     """where messages link to; a section's name is added as `#name`"""
+    workspace_url: Annotated[str, matching(r"https?://\S+", "is not an http(s) address")]
+    """where links to threads on the [status page](status-page.md) lead; `https://acme.slack.com` saves a redirection"""
 
     def channel(self, route: str) -> str | None:
         """The channel id for a severity or for ``reports``; an unset one falls back to the worse, then the milder ones.

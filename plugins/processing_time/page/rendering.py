@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: MIT
+"""From data to HTML: the templates in include/templates/page, with nothing loaded from anywhere else."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from processing_time.page import charts, words
+from processing_time.settings import ROOT
+
+TEMPLATES = ROOT / "include" / "templates" / "page"
+
+
+def render(template: str, **values: Any) -> str:
+    """A page of the status page.
+
+    :param template: ``overview.html``, ``companies.html``, ``reports.html`` or ``broken.html``.
+    """
+    return _environment().get_template(template).render(**values)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(line=charts.line, hourly=charts.hourly, sign=words.SIGNS, word=words.word)
+    return environment
