@@ -35,7 +35,9 @@ def fill(connection: Any, history: History, settings: Settings) -> int:
     """Write a history into empty tables; the number of measurements."""
     with closing(connection.cursor()) as cursor:
         ticks = _ticks(history, settings)
-        facts = to_json({"mysql": {"today": {"eligible": 400, "with_phases": 398}}, "log": {}, "redis": {"entries": 57}})
+        facts = to_json(
+            {"mysql": {"today": {"eligible": 400, "with_phases": 398}}, "log": {}, "redis": {"entries": 57}}
+        )
         cursor.executemany(
             "INSERT INTO checks (as_of, dag_run_id, state, finished_at, counted, sources, facts)"
             " VALUES (%s, %s, 'ok', %s, TRUE, '{}', %s)",
@@ -44,8 +46,12 @@ def fill(connection: Any, history: History, settings: Settings) -> int:
                 for at in ticks
             ],
         )
-        cursor.execute("CREATE TEMPORARY TABLE keys_ (metric VARCHAR(80), wide BOOLEAN, base DOUBLE, detail TEXT)")
-        cursor.executemany("INSERT INTO keys_ VALUES (%s, %s, %s, %s)", [_key(k, settings) for k in watched(settings)])
+        cursor.execute(
+            "CREATE TEMPORARY TABLE keys_ (metric VARCHAR(80), wide BOOLEAN, base DOUBLE, detail TEXT)"
+        )
+        cursor.executemany(
+            "INSERT INTO keys_ VALUES (%s, %s, %s, %s)", [_key(k, settings) for k in watched(settings)]
+        )
         connection.commit()
         for first in range(0, len(ticks), CHUNK):
             some = ticks[first : first + CHUNK]
@@ -112,7 +118,11 @@ def _alerts(cursor: Any, history: History, settings: Settings) -> None:
             (
                 *(keys[number % len(keys)], "high", 1, "resolved" if past else "firing"),
                 *(naive(opened), naive(opened if past else history.newest), naive(opened), naive(opened)),
-                *(naive(opened + timedelta(hours=1)) if past else None, "C0HIGH00001", f"{1.7e9 + number:.6f}"),
+                *(
+                    naive(opened + timedelta(hours=1)) if past else None,
+                    "C0HIGH00001",
+                    f"{1.7e9 + number:.6f}",
+                ),
             )
         )
     cursor.executemany(

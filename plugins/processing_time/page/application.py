@@ -25,10 +25,10 @@ from processing_time.store_session import StoreError
 
 log = logging.getLogger(__name__)
 
-ASSETS = {"page.css": "text/css", "page.js": "text/javascript"}
+ASSETS = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
 _HEADERS = {
     # Style attributes are what drawings consist of; scripts and everything else come from files of ours.
-    "Content-Security-Policy": "default-src 'none'; style-src 'self' 'unsafe-inline'; script-src 'self'; form-action 'self';"
+    "Content-Security-Policy": "default-src 'none'; style-src 'self' 'unsafe-inline'; script-src 'self'; img-src 'self'; form-action 'self';"
     " base-uri 'none'; frame-ancestors 'self'",
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",

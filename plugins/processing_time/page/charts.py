@@ -82,11 +82,15 @@ def hourly(of: Hours) -> Markup:
     def draw(axes: Axes) -> None:
         for number, (name, counts) in enumerate(of.counts):
             colour, mark, dashes = _SERIES[number % len(_SERIES)]
-            axes.plot(counts, color=colour, marker=mark, markersize=3.5, linestyle=dashes, linewidth=1.4, label=name)
+            axes.plot(
+                counts, color=colour, marker=mark, markersize=3.5, linestyle=dashes, linewidth=1.4, label=name
+            )
         axes.set_xlim(-0.3, len(of.labels) - 0.7)
         axes.set_ylim(0, max([count for _, counts in of.counts for count in counts] + [1]) * 1.1)
         _axis(axes, [(place, label.partition("–")[2]) for place, label in enumerate(of.labels)])
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False, fontsize=8, borderaxespad=0.2)
+        axes.legend(
+            loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False, fontsize=8, borderaxespad=0.2
+        )
 
     return _svg(draw, of.alt, right=0.98, top=0.84)
 
