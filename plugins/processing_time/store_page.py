@@ -206,7 +206,7 @@ def _newest(cursor: Any, keys: Sequence[str]) -> Newest:
 
 
 def _runs(cursor: Any, alerts: Sequence[Alert]) -> dict[datetime, str]:
-    seen = sorted({naive(alert.last_seen_at) for alert in alerts if alert.last_seen_at})
+    seen = list({naive(alert.last_seen_at) for alert in alerts})
     if not seen:
         return {}
     rows = fetch(

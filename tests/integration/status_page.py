@@ -30,7 +30,7 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 PATIENCE = 180.0
 """Seconds that a server may take to start on a busy machine."""
 TABLES = ("checks", "samples", "alerts", "notifications", "weekly", "monthly")
-TOKEN = "a-token-for-prometheus"  # noqa: S105
+TOKEN = "a-token-for-prometheus"
 _QUIET = ("gpu", "quic", "background-networking", "component-update", "sync")
 
 

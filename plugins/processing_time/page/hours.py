@@ -52,7 +52,7 @@ def hours(
         return None
     labels: list[str] = []
     found: dict[str, list[int]] = {t: [] for t in types}
-    before_at, before = start, {}
+    before_at, before = start, dict.fromkeys(types, 0)
     for at, counts in counted:
         labels.append(f"{before_at.astimezone(settings.zone):%H:%M}–{at.astimezone(settings.zone):%H:%M}")
         for t in types:

@@ -31,7 +31,8 @@ def expose(store: PageStore, settings: Settings, present: datetime) -> bytes:
     """
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Check(store.newest(watched(settings)), settings, present))
-    return generate_latest(registry)
+    text: bytes = generate_latest(registry)  # type: ignore[no-untyped-call]
+    return text
 
 
 class _Check(Collector):
