@@ -33,7 +33,7 @@ class Target:
 class Figure:
     """One measured number.
 
-    :param part: ``database``, ``log``, ``cache``, ``reports`` or ``airflow``.
+    :param part: ``database``, ``log``, ``cache``, ``reports``, ``airflow`` or ``page``.
     :param key: unique within the part; snake_case.
     :param title: for people, what was measured and on what.
     :param value: the median of the runs, or a ratio of two such medians.
@@ -73,4 +73,4 @@ class Bench:
 
 
 Part = Callable[[Bench], list[Figure]]
-"""``measure(bench)`` of ``benchmarks.database``, ``.log``, ``.cache``, ``.reports`` and ``.airflow``."""
+"""``measure(bench)`` of ``benchmarks.database``, ``.log``, ``.cache``, ``.reports``, ``.airflow`` and ``.page``."""

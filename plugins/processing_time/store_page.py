@@ -17,7 +17,7 @@ from processing_time.store_reports import Period, Rolled, Trend
 from processing_time.store_rows import ALERT, SAMPLE, Check, to_alert, to_check, to_verdict
 from processing_time.store_session import Session, aware, fetch, naive
 
-INCIDENTS = 1_000
+INCIDENTS = 500
 """How many alerts, the newest, are marked in the lines."""
 COMPANY_ROWS = 20_000
 """How many measurements of single companies are looked at."""

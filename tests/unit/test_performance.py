@@ -84,6 +84,7 @@ def test_the_page_s_blocks_are_written_anew_and_the_rest_stays() -> None:
         "| mtail is not installed |  |  |  |\n"
         "| reports was not measured |  |  |  |\n"
         "| airflow was not measured |  |  |  |\n"
+        "| page was not measured |  |  |  |\n"
         "\n<!-- end -->\nprose\n<!-- measured: log -->\n\n"
         "| what | measured | note |\n| --- | ---: | --- |\n| log was not measured |  |  |\n"
         "\n<!-- end -->\n"
