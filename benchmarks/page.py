@@ -52,14 +52,18 @@ def measure(bench: Bench) -> list[Figure]:
     of = f"{days} days, {count} companies"
     return [
         *(
-            Figure(PART, f"{name}_seconds", f"{name}, {of}", s.value, "s", s.runs, QUICK)
+            Figure(PART, f"{name}_seconds", f"server time of {name}, {of}", s.value, "s", s.runs, QUICK)
             for name, s in _middles(warm)
         ),
         middle(
-            PART, "overview_drawn_seconds", f"overview, every line drawn anew, {of}", "s", first["overview"]
+            PART,
+            "overview_drawn_seconds",
+            f"server time of overview with every line drawn anew, {of}",
+            "s",
+            first["overview"],
         ),
         *(
-            Figure(PART, f"{name}_bytes", f"{name}, {of}", len(text.encode()), "bytes", target=SHORT)
+            Figure(PART, f"{name}_bytes", f"size of {name}, {of}", len(text.encode()), "bytes", target=SHORT)
             for name, text in texts.items()
         ),
     ]

@@ -47,10 +47,12 @@ def fill(connection: Any, history: History, settings: Settings) -> int:
             ],
         )
         cursor.execute(
-            "CREATE TEMPORARY TABLE keys_ (metric VARCHAR(80), wide BOOLEAN, base DOUBLE, detail TEXT)"
+            "CREATE TEMPORARY TABLE keys_ (metric VARCHAR(80), wide BOOLEAN, base DOUBLE, spread DOUBLE, digits INT,"
+            " detail TEXT)"
         )
         cursor.executemany(
-            "INSERT INTO keys_ VALUES (%s, %s, %s, %s)", [_key(k, settings) for k in watched(settings)]
+            "INSERT INTO keys_ VALUES (%s, %s, %s, %s, %s, %s)",
+            [_key(k, settings) for k in watched(settings)],
         )
         connection.commit()
         for first in range(0, len(ticks), CHUNK):
@@ -69,8 +71,8 @@ _SAMPLES = """
 INSERT INTO samples (as_of, metric, company_id, window_start, window_end, value, numerator, denominator, state, severity,
                      reason, muted, detail)
 SELECT c.as_of, k.metric, s.seq, c.as_of - INTERVAL 1 DAY, c.as_of,
-       k.base + MOD(CRC32(CONCAT(c.as_of, k.metric, s.seq)), 300) / 100, 398, 400, 'ok', NULL, '', '',
-       JSON_SET(k.detail, '$.counts.initial', HOUR(c.as_of) * 9, '$.counts.processing', HOUR(c.as_of) * 8,
+       ROUND(k.base + k.spread * MOD(CRC32(CONCAT(c.as_of, k.metric, s.seq)), 1000) / 1000, k.digits), 398, 400, 'ok', NULL, '', '',
+       JSON_SET(k.detail, '$.last_24h', 0, '$.counts.initial', HOUR(c.as_of) * 9, '$.counts.processing', HOUR(c.as_of) * 8,
                 '$.counts.final', HOUR(c.as_of) * 7)
 FROM checks AS c CROSS JOIN keys_ AS k CROSS JOIN seq_0_to_100000 AS s
 WHERE s.seq <= IF(k.wide, %s, 0) AND c.as_of BETWEEN %s AND %s
@@ -86,11 +88,12 @@ def _ticks(history: History, settings: Settings) -> list[datetime]:
     return ticks[::-1]
 
 
-def _key(key: str, settings: Settings) -> tuple[str, bool, float, str]:
+def _key(key: str, settings: Settings) -> tuple[str, bool, float, float, int, str]:
     metric = settings.metrics.get(key)
-    base = 97.0 if metric and metric.kind == "rate" else 1.0
+    usual = {"rate": (99.1, 0.89, 4), "mean": (20, 12, 3), "deviation": (3, 4, 3), "burn_rate": (0.2, 0.6, 4)}
+    shape = usual.get(metric.kind if metric else "count", (1, 3, 0))
     detail = {"threshold": threshold_text(settings.rule(key)), "counts": {}}
-    return key, bool(metric and metric.source == "mysql"), base, to_json(detail)
+    return key, bool(metric and metric.source == "mysql"), *shape, to_json(detail)
 
 
 def _periods(cursor: Any, history: History, settings: Settings) -> None:
@@ -101,8 +104,8 @@ def _periods(cursor: Any, history: History, settings: Settings) -> None:
     }
     for table, days in starts.items():
         cursor.executemany(
-            f"INSERT INTO {table} SELECT %s, metric, s.seq, base + MOD(CRC32(CONCAT(%s, metric, s.seq)), 200) / 100,"
-            " 398, 400, 300, base, 'flat' FROM keys_ CROSS JOIN seq_0_to_100000 AS s WHERE s.seq <= IF(wide, %s, 0)",
+            f"INSERT INTO {table} SELECT %s, metric, s.seq, ROUND(base + spread * MOD(CRC32(CONCAT(%s, metric, s.seq)), 1000) / 1000,"
+            " digits), 398, 400, 300, base, 'flat' FROM keys_ CROSS JOIN seq_0_to_100000 AS s WHERE s.seq <= IF(wide, %s, 0)",
             [(day, day, history.companies) for day in days],
         )
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""`python -m demo.picture`: runs a scenario and photographs its Slack thread, light and dark, for the README; then the reports.
+"""`python -m demo.picture`: runs a scenario and photographs its Slack thread, light and dark, for the README; then the status page
+and the reports.
 
 The pictures are what a headless Chromium shows of the stand-in Slack's page and of the reports' own, nothing is drawn. It wants Debian's packages
 chromium, fonts-lato and fonts-noto-color-emoji.
@@ -23,10 +24,11 @@ from PIL import Image
 from rich.console import Console
 from websockets.sync.client import connect
 
-from demo import reports, stage
+from demo import reports, stage, status_page
 from demo.processes import ManagedProcess, ServiceError
 from demo.reports import ReportDemo
 from demo.run import Demo
+from demo.services import MariaDB
 from demo.slack import CHANNELS, StandInSlack
 
 PICTURES = stage.PROJECT / "docs" / "pictures"
@@ -38,7 +40,7 @@ SCREENS = {"desktop": 1280, "phone": 390}
 
 def main() -> int:
     """Make the pictures anew."""
-    return _thread() or reports.main(_reports)
+    return _thread() or _status_page() or reports.main(_reports)
 
 
 def _thread() -> int:
@@ -55,6 +57,22 @@ def _thread() -> int:
     except ServiceError as error:
         console.print(str(error), style="red")
         return 1
+    return 0
+
+
+def _status_page() -> int:
+    """The first page and the companies, on a desktop and on a phone, in both themes."""
+    with (
+        stage.only_one(),
+        MariaDB(stage.DEMO) as server,
+        status_page.served(server) as address,
+        browser(stage.DEMO) as chromium,
+    ):
+        for page, name in (("", ""), ("companies", "companies-")):
+            for screen, width in (("desktop", 1280), ("phone", 360)):
+                for scheme in ("light", "dark"):
+                    picture = chromium.photograph(address + page, width, scheme, 1)
+                    _keep(f"status-page-{name}{screen}-{scheme}.png", picture, highest=1600)
     return 0
 
 
@@ -78,12 +96,12 @@ def _reports(demo: ReportDemo, services: stage.Services) -> None:
                     _keep(f"{name}-{screen}-{scheme}.png", picture)
 
 
-def _keep(name: str, picture: bytes) -> None:
-    """Keep a picture in 256 colours, of which these have far fewer."""
+def _keep(name: str, picture: bytes, highest: int = 20_000) -> None:
+    """Keep a picture in 256 colours, of which these have far fewer, and no higher than so many pixels."""
     file = PICTURES / name
-    Image.open(io.BytesIO(picture)).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(
-        file, optimize=True
-    )
+    image = Image.open(io.BytesIO(picture)).convert("RGB")
+    image = image.crop((0, 0, image.width, min(image.height, highest)))
+    image.quantize(256, dither=Image.Dither.NONE).save(file, optimize=True)
     print(f"{file.relative_to(PICTURES.parent)}: {file.stat().st_size:,} bytes")
 
 

@@ -192,6 +192,11 @@ def test_an_empty_store_is_no_health(server: StatusPage, visit: Open) -> None:
 def test_nothing_is_wrong_with_a_page_in_any_theme_or_size(
     filled: StatusPage, visit: Open, path: str, width: int, scheme: Any
 ) -> None:
+    filled.rows(
+        "UPDATE samples SET state = 'unknown', value = NULL, reason = %s WHERE metric = 'availability_cache_hit_rate'",
+        "no line for a hit has come: check metrics.availability_cache_hit_rate.patterns.hit, or a-word-"
+        + "x" * 80,
+    )
     watched = visit(path, viewport={"width": width, "height": 800}, color_scheme=scheme)
     page = watched.page
     assert watched.faults == []
