@@ -34,6 +34,11 @@ _TROUBLE = (
         " 'no line for a hit has ever come: check metrics.availability_cache_hit_rate.patterns.hit' WHERE metric ="
         " 'availability_cache_hit_rate' AND company_id = 0 AND as_of > %s"
     ),
+    "DELETE FROM alerts WHERE resolved_at IS NULL AND rule = 'phase_creation_time' AND opened_at > %s - INTERVAL 1 DAY",
+    (
+        "UPDATE alerts SET rule = 'availability_cache_hit_rate.unknown', severity = 'medium'"
+        " WHERE resolved_at IS NULL AND rule = 'phase_creation_burn_rate' AND opened_at > %s - INTERVAL 1 DAY"
+    ),
     "UPDATE checks SET state = 'critical' WHERE as_of > %s",
     (
         "UPDATE alerts SET severity = 'critical', level = 2, state = 'acknowledged', acknowledged_by = 'U0ANNA00001',"

@@ -65,10 +65,12 @@ missing_packages() {
     have_uv || "$python" -c 'import ensurepip, venv' 2>/dev/null || echo "$(basename "$python")-venv"
 }
 
-# The same for what only tests of the incident actions need: PHP with Laravel, and what sshd is linked with.
+# The same for what only some tests need: PHP with Laravel and what sshd is linked with for incident actions, a browser for the
+# status page.
 missing_test_packages() {
     [ -r /usr/share/php/Illuminate/autoload.php ] && php -m | grep -qx pdo_mysql ||
         printf '%s\n' php-cli php-mysql php-laravel-framework
+    have chromium || have chromium-browser || have google-chrome || echo chromium
     set -- /usr/lib/*/libwrap.so.0 /usr/lib/*/libnss_wrapper.so
     have sshd || { [ -e "$1" ] && [ -e "$2" ]; } || printf '%s\n' libwrap0 libgssapi-krb5-2 libnss-wrapper
 }
