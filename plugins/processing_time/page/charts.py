@@ -10,7 +10,7 @@ import io
 import re
 import threading
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import matplotlib as mpl
@@ -18,6 +18,7 @@ from markupsafe import Markup, escape
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from processing_time.page.hours import Hours
@@ -25,6 +26,8 @@ from processing_time.page.lines import Line
 
 WIDTH, HEIGHT = 3.6, 1.35
 """Inches, of 72 points each."""
+MARKED = 13
+"""A line of so few points shows them."""
 STRETCH = 3
 """A bound that would make the axis longer than so many times is left to the text."""
 KEPT = 400
@@ -67,9 +70,8 @@ def line(of: Line) -> Markup:
         _marks(axes, of.unmeasured, low, "x", _FAINT)
         for run in of.runs:
             places, values = zip(*run, strict=True)
-            axes.plot(places, values, color=_LINE, linewidth=1.4, solid_joinstyle="round")
-            if len(of.runs) > 1 or len(run) <= 13:
-                axes.plot(places, values, color=_LINE, linestyle="", marker="o", markersize=2.2)
+            mark = "o" if len(of.runs) > 1 or len(run) <= MARKED else ""
+            _draw(axes, places, values, color=_LINE, linewidth=1.4, marker=mark, markersize=2.2)
         _bounds(axes, of, low, high)
 
     return _svg(draw, of.alt)
@@ -113,24 +115,23 @@ def _bounds(axes: Axes, of: Line, low: float, high: float) -> None:
     for name, value in sorted(of.bounds, key=lambda bound: bound[1]):
         if not low <= value <= high:
             continue
-        axes.axhline(value, color=_FAINT, linewidth=0.8, dashes=_DASHES[name.partition(",")[0]])
+        dashes = (0, _DASHES[name.partition(",")[0]])
+        _draw(axes, [0, of.span], [value, value], color=_FAINT, linewidth=0.8, linestyle=dashes)
         at = (value - low) / (high - low)
         at = max(at, taken[-1] + 0.11) if taken else at
         taken.append(at)
-        axes.annotate(name, (1.01, at), xycoords="axes fraction", color=_FAINT, va="center", fontsize=7)
+        axes.text(1.01, at, name, transform=axes.transAxes, color=_FAINT, va="center", fontsize=7)
 
 
 def _marks(axes: Axes, places: Sequence[float], level: float, mark: str, colour: str) -> None:
     if places:
-        axes.plot(
-            places,
-            [level] * len(places),
-            linestyle="",
-            marker=mark,
-            markersize=4,
-            color=colour,
-            clip_on=False,
-        )
+        levels = [level] * len(places)
+        _draw(axes, places, levels, linestyle="", marker=mark, markersize=4, color=colour, clip_on=False)
+
+
+def _draw(axes: Axes, places: Sequence[float], values: Sequence[float], **how: Any) -> None:
+    """What ``axes.plot`` does, without measuring for limits that are set already."""
+    axes.add_artist(Line2D(places, values, **how))
 
 
 def _limits(of: Line) -> tuple[float, float]:
@@ -149,16 +150,26 @@ def _limits(of: Line) -> tuple[float, float]:
 
 def _svg(draw: Any, alt: str, *, right: float = 0.86, top: float = 0.94) -> Markup:
     with _LOCK, mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(WIDTH, HEIGHT))
-        FigureCanvasSVG(figure)
-        axes = figure.add_axes((0.1, 0.17, right - 0.1, top - 0.17))
-        axes.set_axis_off()
-        figure.patch.set_visible(False)
+        canvas, axes = _canvas()
+        for artist in [*axes.lines, *axes.collections, *axes.patches, *axes.texts]:
+            artist.remove()
+        axes.legend_ = None
+        axes.set_position((0.1, 0.17, right - 0.1, top - 0.17))
         draw(axes)
         buffer = io.StringIO()
         metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        figure.savefig(buffer, format="svg", transparent=True, metadata=metadata)
+        canvas.print_svg(buffer, metadata=metadata)  # type: ignore[no-untyped-call]
     return Markup(_adapted(buffer.getvalue(), alt))  # noqa: S704  # names and numbers are escaped by matplotlib
+
+
+@cache
+def _canvas() -> tuple[FigureCanvasSVG, Axes]:
+    """What is drawn on, again and again: to make it anew takes almost as long as to draw a line."""
+    figure = Figure(figsize=(WIDTH, HEIGHT))
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
+    figure.patch.set_visible(False)
+    return FigureCanvasSVG(figure), axes
 
 
 def _adapted(svg: str, alt: str) -> str:
