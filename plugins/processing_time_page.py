@@ -28,18 +28,32 @@ def application() -> FastAPI:
     """The page with what it needs of this Airflow: its login, its connections, the clock."""
     from airflow.api_fastapi.core_api.security import get_user
 
-    from processing_time.operators import connections, run
+    from processing_time.operators import run
     from processing_time.page.application import Surroundings, build
 
     return build(
         Surroundings(
-            connect=connections.mysql_connect(connections.STORE),
+            connect=_connect,
             settings=_settings,
             user=get_user,
             token=_token,
             clock=run.present,
         )
     )
+
+
+def _connect() -> Any:
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    from processing_time.operators import connections
+    from processing_time.store_session import StoreError
+
+    try:
+        return connections.mysql_connect(connections.STORE)()
+    except AirflowNotFoundException:
+        raise StoreError(
+            f"there is no connection {connections.STORE}: set it up as docs/install.md says"
+        ) from None
 
 
 def _settings() -> Settings:

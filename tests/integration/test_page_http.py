@@ -43,7 +43,13 @@ def test_a_store_that_cannot_be_used_is_no_health(settings: Settings, path: str)
 def test_metrics_are_off_until_there_is_a_token_and_fail_with_the_store(settings: Settings) -> None:
     assert client(settings).get("/metrics").status_code == 404
     locked = client(settings, token="secret")
-    assert locked.get("/metrics").status_code == 401
+    for wrong in (
+        {},
+        {"Authorization": "Bearer other"},
+        {"Authorization": "secret"},
+        {"Authorization": "Bearer secrets"},
+    ):
+        assert locked.get("/metrics", headers=wrong).status_code == 401
     assert locked.get("/metrics", headers={"Authorization": "Bearer secret"}).status_code == 503
 
 

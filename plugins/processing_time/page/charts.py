@@ -115,7 +115,9 @@ def _bounds(axes: Axes, of: Line, low: float, high: float) -> None:
     for name, value in sorted(of.bounds, key=lambda bound: bound[1]):
         if not low <= value <= high:
             continue
-        dashes = (0, _DASHES[name.partition(",")[0]])
+        # Where the target is the alert's bound too, there is room for one name only.
+        name = name.rpartition(", ")[2]
+        dashes = (0, _DASHES[name])
         _draw(axes, [0, of.span], [value, value], color=_FAINT, linewidth=0.8, linestyle=dashes)
         at = (value - low) / (high - low)
         at = max(at, taken[-1] + 0.11) if taken else at

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: MIT
+"""The plugin as Airflow loads it: in every process, so it must cost nothing there."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = (
+    "matplotlib",
+    "numpy",
+    "prometheus_client",
+    "processing_time.page",
+    "processing_time.settings",
+    "MySQLdb",
+)
+
+
+def test_loading_the_plugin_imports_nothing_of_the_page() -> None:
+    script = (
+        "import sys, airflow.plugins_manager; before = set(sys.modules); import processing_time_page;"
+        f" print([name for name in {HEAVY!r} if name in set(sys.modules) - before])"
+    )
+    printed = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    ).stdout
+    assert printed.splitlines()[-1] == "[]"
+
+
+def test_airflow_knows_the_page_and_its_entry(airflow_db: None) -> None:
+    from airflow import plugins_manager
+
+    apps, _ = plugins_manager.get_fastapi_plugins()
+    assert [app["url_prefix"] for app in apps if app["name"] == "Processing Time"] == ["/processing-time"]
+    (info,) = [p for p in plugins_manager.get_plugin_info() if p["name"] == "processing_time_page"]
+    (view,) = info["external_views"]
+    assert view == {
+        "name": "Processing Time",
+        "href": "/processing-time/",
+        "destination": "nav",
+        "category": "browse",
+    }, "with a url_route there would be a sandboxed frame, at the top level a button without effect"
+
+
+def test_without_the_store_s_connection_there_is_a_sentence(airflow_db: None) -> None:
+    import processing_time_page
+    from processing_time.store_session import StoreError
+
+    with pytest.raises(StoreError, match="no connection processing_time_store: set it up"):
+        processing_time_page._connect()
+
+
+def test_without_a_connection_for_prometheus_metrics_are_off(airflow_db: None) -> None:
+    import processing_time_page
+
+    assert processing_time_page._token() == ""
