@@ -138,6 +138,12 @@ def test_nothing_measured_is_unknown_and_shows_no_metric(settings: Settings) -> 
     assert "✓" not in html
 
 
+def test_what_an_overdue_page_says_of_alerts_is_in_the_past(settings: Settings) -> None:
+    html = render("overview.html", page=page_of(rows(), settings, AT + timedelta(days=1)))
+    assert "No alert was open then." in html
+    assert "No alert is open." not in html
+
+
 def test_a_metric_without_a_row_is_unknown(settings: Settings) -> None:
     shown = {m.key: m for m in page_of(rows(), settings).metrics}
     assert shown[RATE].state is State.OK

@@ -89,7 +89,9 @@ def hourly(of: Hours) -> Markup:
             )
         axes.set_xlim(-0.3, len(of.labels) - 0.7)
         axes.set_ylim(0, max([count for _, counts in of.counts for count in counts] + [1]) * 1.1)
-        _axis(axes, [(place, label.partition("–")[2]) for place, label in enumerate(of.labels)])
+        ends = [(place, label.partition("–")[2]) for place, label in enumerate(of.labels)]
+        # More than eight would run into one another; the newest has a name.
+        _axis(axes, ends if len(ends) <= 8 else ends[(len(ends) - 1) % 2 :: 2])
         axes.legend(
             loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False, fontsize=8, borderaxespad=0.2
         )
