@@ -24,7 +24,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from processing_time.sources.laravel_log.files import LINE, LogFile
-from processing_time.sources.laravel_log.matching import Answer, Finder, Group, Mark, Memo
+from processing_time.sources.laravel_log.matching import Answer, Finder, Group, Mark, Memo, Question
 from processing_time.sources.laravel_log.records import BOM, CHANNEL, Clock, level, pieces, repeated
 from processing_time.sources.laravel_log.slices import Part, halves
 
@@ -131,7 +131,7 @@ class Scanner:
         self._in_order = plan.repeats
         self._finder = Finder(plan.marks, every_record=self._in_order)
         self._groups = [Group(plan.marks, indices) for indices in self._finder.groups]
-        self._lines: list[list[str]] = [[] for _ in self._groups]
+        self._lines: list[list[bytes]] = [[] for _ in self._groups]
         self._clock = Clock(ZoneInfo(plan.zone))
         self._minutes = Memo(self._minute)
         self._levels = Memo(_level)
@@ -148,49 +148,53 @@ class Scanner:
 
     def _gather(self, page: bytes, whole: int) -> None:
         """Take the lines of a page that may matter, for each group once."""
-        done, taken, line = 0, 0, ""
-        for place, group in self._finder.places(page):
-            if place > done:  # another line
-                if place > whole:
-                    break
-                start = page.rfind(b"\n", 0, place) + 1
-                done = page.find(b"\n", place)
-                if done < 0:
-                    done = len(page)
-                line = str(page[start : done if done - start <= LINE else start + LINE], "latin-1")
-                taken = 0
-            if not taken >> group & 1:
-                taken |= 1 << group
-                self._lines[group].append(line)
+        if whole == len(page) and not page.endswith(b"\n"):
+            page += b"\n"
+        before, behind = page.rfind, page.find
+        for lines, places in zip(self._lines, self._finder.places(page), strict=True):
+            starts = dict.fromkeys([before(b"\n", 0, place) + 1 for place in places])
+            lines += [page[start : behind(b"\n", start)] for start in starts if start < whole]
 
     def _count(self) -> None:
         """Count what was gathered."""
-        start, end = self._plan.start, self._plan.end
         seen: list[list[int]] = [[] for _ in self._plan.marks]
         for group, lines in zip(self._groups, self._lines, strict=True):
-            records = [line.partition(": ") for line in pieces(lines)]
-            texts = [text for _, _, text in records]
-            seconds, levels = self._times([header for header, _, _ in records])
-            for answer, second, text in zip(group.answers(levels, texts), seconds, texts, strict=True):
-                if start <= second < end:
-                    answer.times.append(second)
-                    if answer.questions:
-                        self._settle(group, answer, second, text, seen)
-            for answer in group.given:
-                for mark in answer.certain:
-                    seen[mark] += answer.times
-                answer.times.clear()
-            lines.clear()
+            if lines:
+                self._count_group(group, pieces(lines, LINE), seen)
+                lines.clear()
         for tally, times in zip(self.tallies, seen, strict=True):
             tally.note(times)
 
-    def _settle(self, group: Group, answer: Answer, second: int, text: str, seen: list[list[int]]) -> None:
-        for question in answer.questions:
-            bears, number = group.settle(question, text)
+    def _count_group(self, group: Group, lines: list[str], seen: list[list[int]]) -> None:
+        start, end = self._plan.start, self._plan.end
+        records = [line.partition(": ") for line in lines]
+        texts = [text for _, _, text in records]
+        seconds, levels = self._times([header for header, _, _ in records])
+        answers = group.answers(levels, texts)
+        if start <= min(seconds) and max(seconds) < end:
+            inside = zip(answers, seconds, texts, strict=True)
+        else:
+            inside = (row for row in zip(answers, seconds, texts, strict=True) if start <= row[1] < end)
+        for answer, second, text in inside:
+            answer.times.append(second)
+            if answer.questions:
+                answer.texts.append(text)
+        for answer in group.given:
+            if answer.times:
+                for mark in answer.certain:
+                    seen[mark] += answer.times
+                for question in answer.questions:
+                    self._settle(group, answer, question, seen[question.mark])
+                answer.times.clear()
+                answer.texts.clear()
+
+    def _settle(self, group: Group, answer: Answer, question: Question, seen: list[int]) -> None:
+        numbers = self.tallies[question.mark].numbers
+        for second, (bears, number) in zip(answer.times, group.settle(question, answer.texts), strict=True):
             if bears:
-                seen[question.mark].append(second)
+                seen.append(second)
                 if number is not None and second >= self._plan.numbers_from:
-                    self.tallies[question.mark].numbers.append(number)
+                    numbers.append(number)
 
     def _times(self, headers: list[str]) -> tuple[list[int], list[str]]:
         """When records are from, :data:`_NEVER` when they are none, and their levels."""
