@@ -70,10 +70,12 @@ class Finder:
         self._note = lambda group, _start, end, _flags, _context: append[group](end)
 
     def places(self, page: bytes) -> list[list[int]]:
-        """Offsets into the page, for each group those that tell of it; valid until the next call."""
+        """Offsets into the page, rising, for each group those that tell of it; valid until the next call."""
         for found in self._found:
             found.clear()
         self._scan(page, self._note)
+        for found in self._found:
+            found.sort()
         return self._found
 
 
@@ -246,36 +248,31 @@ class _Number:
         extend = self._limits.extend
         self._note = lambda _id, start, end, _flags, _context: extend((start, end))
         self._alike = re.search("[0-9]", re.sub(r"(?<!\\)\[0-9", "", pattern)) is None
-        self._spans = Memo(lambda raw: self._span(raw.decode()))
+        self._spans = Memo(self._span)
 
     def find(self, text: str) -> float | None:
         """The first match's number in a text read as latin-1; ``None`` without a match or when it is not finite."""
-        if self._alike and text.isascii():
-            start, end = self._spans[text.encode().translate(_DIGITS)]
-            found = text[start:end]
-        else:
-            found = _utf8(text).decode()
-            start, end = self._span(found)
-            found = found[start:end]
+        raw = _utf8(text)
+        start, end = self._spans[raw.translate(_DIGITS)] if self._alike else self._span(raw)
         try:
-            number = float(found)
+            number = float(raw[start:end].decode())
         except ValueError:
             return None
         return number if math.isfinite(number) else None
 
-    def _span(self, text: str) -> tuple[int, int]:
+    def _span(self, raw: bytes) -> tuple[int, int]:
         """Where in a text the group of the first match lies; an empty stretch without one."""
-        raw = text.encode()
         self._limits.clear()
         self._scan(raw, self._note)
         if not self._limits:
             return 0, 0
         first = min(self._limits)
-        match = self._pattern.match(raw[first : max(self._limits)].decode())
+        found = raw[first : max(self._limits)].decode()
+        match = self._pattern.match(found)
         if not match or match[1] is None:
             return 0, 0
-        before = len(raw[:first].decode())
-        return before + match.start(1), before + match.end(1)
+        start, end = (first + len(found[:at].encode()) for at in match.span(1))
+        return start, end
 
 
 def _latin(literal: str) -> str:

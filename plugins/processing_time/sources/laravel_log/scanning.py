@@ -152,7 +152,9 @@ class Scanner:
             page += b"\n"
         before, behind = page.rfind, page.find
         for lines, places in zip(self._lines, self._finder.places(page), strict=True):
-            starts = dict.fromkeys([before(b"\n", 0, place) + 1 for place in places])
+            # From one place to the next: a line of many must not be searched for its start from each of them.
+            ends = [before(b"\n", last, place) for last, place in zip([0, *places], places, strict=False)]
+            starts = [end + 1 for i, end in enumerate(ends) if end >= 0 or not i]
             lines += [page[start : behind(b"\n", start)] for start in starts if start < whole]
 
     def _count(self) -> None:
