@@ -25,7 +25,7 @@ from processing_time.timeline import Timeline
 PATTERNS = [
     "a", "b c", "failed", "ä", "regex:^a", "regex:c$", "regex:b.*c", "regex:(?:a|ä) b", r"regex:\bd", r"regex:c\b",
 ]  # fmt: skip
-VALUES = [r"n=([0-9]+)", r"n=(7|1[0-9])", r"[^\[0-9]=([0-4]+)", r"n=(\d)(?:\d|\b)", r"ä n=(\d*)"]
+VALUES = [r"n=([0-9]+)", r"n=(7|1[0-9])", r"\[0-9\]=(\d)", r"n=(\d)(?:\d|\b)", r"ä n=(\d*)"]
 
 patterns = st.lists(st.sampled_from(PATTERNS), max_size=3).map(tuple)
 marks_made = st.builds(
@@ -67,6 +67,7 @@ said = st.lists(st.tuples(messages, contexts), min_size=1, max_size=4)
 @example(marks=[Mark("", ("a",), ("failed",))], said=[("a", ' {"k": "failed"}')])
 @example(marks=[Mark("", ("ä", "regex:(?:a|ä) b"), (), VALUES[0])], said=[("ä b n=7", "")])
 @example(marks=[Mark("", ("a",), (), value) for value in VALUES], said=[(f"a ä n={n}", "") for n in range(20)])
+@example(marks=[Mark("", ("a",), (), VALUES[2])], said=[("a [0-8]=5", ""), ("a [0-9]=5", "")])
 def test_any_marks_are_found_as_a_plain_evaluation_finds_them(
     marks: list[Mark], said: list[tuple[str, str]]
 ) -> None:
