@@ -66,7 +66,9 @@ said = st.lists(st.tuples(messages, contexts), min_size=1, max_size=4)
 @example(marks=[Mark("", ("regex:c$",))], said=[("a c", ' {"k": "d"}')])
 @example(marks=[Mark("", ("a",), ("failed",))], said=[("a", ' {"k": "failed"}')])
 @example(marks=[Mark("", ("ä", "regex:(?:a|ä) b"), (), VALUES[0])], said=[("ä b n=7", "")])
-@example(marks=[Mark("", ("a",), (), value) for value in VALUES], said=[(f"a ä n={n}", "") for n in range(20)])
+@example(
+    marks=[Mark("", ("a",), (), value) for value in VALUES], said=[(f"a ä n={n}", "") for n in range(20)]
+)
 @example(marks=[Mark("", ("a",), (), VALUES[2])], said=[("a [0-8]=5", ""), ("a [0-9]=5", "")])
 def test_any_marks_are_found_as_a_plain_evaluation_finds_them(
     marks: list[Mark], said: list[tuple[str, str]]

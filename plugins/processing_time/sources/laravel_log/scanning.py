@@ -19,6 +19,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -153,7 +154,7 @@ class Scanner:
         before, behind = page.rfind, page.find
         for lines, places in zip(self._lines, self._finder.places(page), strict=True):
             # From one place to the next: a line of many must not be searched for its start from each of them.
-            ends = [before(b"\n", last, place) for last, place in zip([0, *places], places, strict=False)]
+            ends = [before(b"\n", last, place) for last, place in pairwise([0, *places])]
             starts = [end + 1 for i, end in enumerate(ends) if end >= 0 or not i]
             lines += [page[start : behind(b"\n", start)] for start in starts if start < whole]
 
@@ -168,19 +169,16 @@ class Scanner:
             tally.note(times)
 
     def _count_group(self, group: Group, lines: list[str], seen: list[list[int]]) -> None:
+        """Add the times of the records in some lines to those of the marks that they bear."""
         start, end = self._plan.start, self._plan.end
         records = [line.partition(": ") for line in lines]
         texts = [text for _, _, text in records]
         seconds, levels = self._times([header for header, _, _ in records])
-        answers = group.answers(levels, texts)
-        if start <= min(seconds) and max(seconds) < end:
-            inside = zip(answers, seconds, texts, strict=True)
-        else:
-            inside = (row for row in zip(answers, seconds, texts, strict=True) if start <= row[1] < end)
-        for answer, second, text in inside:
-            answer.times.append(second)
-            if answer.questions:
-                answer.texts.append(text)
+        for answer, second, text in zip(group.answers(levels, texts), seconds, texts, strict=True):
+            if start <= second < end:
+                answer.times.append(second)
+                if answer.questions:
+                    answer.texts.append(text)
         for answer in group.given:
             if answer.times:
                 for mark in answer.certain:
