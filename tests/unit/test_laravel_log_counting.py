@@ -80,7 +80,7 @@ def test_any_marks_are_found_as_a_plain_evaluation_finds_them(
     for answer, text, (message, _), raw in zip(answers, texts, said, latin, strict=True):
         got: dict[int, float | bool] = dict.fromkeys(answer.certain, True)
         for question in answer.questions:
-            [(bears, number)] = group.settle(question, [raw])
+            bears, number = group.settle(question, raw)
             got[question.mark] = bears if number is None else number
         assert {i: got.get(i, False) for i in range(len(marks))} == {
             i: plainly(mark, message, text) for i, mark in enumerate(marks)

@@ -86,13 +86,11 @@ class Answer:
     :ivar certain: marks that it bears.
     :ivar questions: what has to be asked about others.
     :ivar times: when there were such records; for the caller.
-    :ivar texts: theirs, where there are questions; for the caller.
     """
 
     certain: tuple[int, ...]
     questions: tuple[Question, ...]
     times: list[int] = field(default_factory=list)
-    texts: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,14 +150,9 @@ class Group:
         held = [[literal in text for text in texts] for literal in self._literals]
         return map(self._answers.__getitem__, zip(levels, said, *held, strict=True))
 
-    def settle(self, question: Question, texts: Iterable[str]) -> Iterator[tuple[bool, float | None]]:
-        """Whether records bear the mark of a question after all, and with what number."""
-        texts = (text.rstrip("\r") for text in texts)
-        if not (question.regexes or question.words) and question.number:
-            return ((number is not None, number) for number in map(question.number.find, texts))
-        return (self._settle(question, text) for text in texts)
-
-    def _settle(self, question: Question, text: str) -> tuple[bool, float | None]:
+    def settle(self, question: Question, text: str) -> tuple[bool, float | None]:
+        """Whether a record bears the mark of a question after all, and with what number."""
+        text = text.rstrip("\r")
         if question.regexes and not question.regexes <= self._telling.found(text):
             return False, None
         if question.words and question.words.isdisjoint(self._telling.found(message(text))):
@@ -296,13 +289,8 @@ def _groups(marks: Sequence[Mark]) -> dict[tuple[str, ...], list[int]]:
     A text that tells of many marks is taken first, as a line is then looked at once for all of them; of two the longer
     one, which is rarer.
     """
-    groups: dict[tuple[str, ...], list[int]] = {}
-    left = {}
-    for i, mark in enumerate(marks):
-        if mark.critical:
-            groups.setdefault(tuple(f".{level}:" for level in CRITICAL), []).append(i)
-        elif mark.all_of:
-            left[i] = _telling(mark)
+    groups = {tuple(f".{level}:" for level in CRITICAL): [i for i, mark in enumerate(marks) if mark.critical]}
+    left = {i: _telling(mark) for i, mark in enumerate(marks) if mark.all_of}
     while left:
         told = {
             text: [i for i, held in left.items() if any(text in other for other in held)]
@@ -312,9 +300,8 @@ def _groups(marks: Sequence[Mark]) -> dict[tuple[str, ...], list[int]]:
         }
         best = max(told, key=lambda text: (len(told[text]), len(text)))
         groups[best,] = told[best]
-        for i in told[best]:
-            del left[i]
-    return groups
+        left = {i: held for i, held in left.items() if i not in told[best]}
+    return {texts: told for texts, told in groups.items() if told}
 
 
 def _telling(mark: Mark) -> list[str]:
@@ -325,10 +312,9 @@ def _telling(mark: Mark) -> list[str]:
     """
     pieces = []
     for pattern in mark.all_of:
-        literals = pattern.removeprefix(_REGEX).split(".*") if pattern.startswith(_REGEX) else []
-        if not pattern.startswith(_REGEX):
-            pieces.append(pattern)
-        elif all(re.fullmatch(r"[\w :/-]*", piece) for piece in literals):
+        plain = pattern.removeprefix(_REGEX)
+        literals = [plain] if plain == pattern else plain.split(".*")
+        if plain == pattern or all(re.fullmatch(r"[\w :/-]*", piece) for piece in literals):
             pieces += literals
     return [piece for piece in pieces if piece] or [""]
 

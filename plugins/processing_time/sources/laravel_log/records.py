@@ -128,9 +128,7 @@ def pieces(lines: list[bytes], length: int) -> list[str]:
     if len(max(lines, key=len)) > length:
         lines = [line[:length] for line in lines]
     text = str(b"\n".join(lines), "latin-1")
-    if "\0" in text:
-        text = _BEHIND_NULS.sub("\n", text)
-    return text.split("\n")
+    return (_BEHIND_NULS.sub("\n", text) if "\0" in text else text).split("\n")
 
 
 def message(text: str) -> str:

@@ -25,7 +25,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from processing_time.sources.laravel_log.files import LINE, LogFile
-from processing_time.sources.laravel_log.matching import Answer, Finder, Group, Mark, Memo, Question
+from processing_time.sources.laravel_log.matching import Answer, Finder, Group, Mark, Memo
 from processing_time.sources.laravel_log.records import BOM, CHANNEL, Clock, level, pieces, repeated
 from processing_time.sources.laravel_log.slices import Part, halves
 
@@ -160,41 +160,34 @@ class Scanner:
 
     def _count(self) -> None:
         """Count what was gathered."""
+        start, end = self._plan.start, self._plan.end
         seen: list[list[int]] = [[] for _ in self._plan.marks]
         for group, lines in zip(self._groups, self._lines, strict=True):
-            if lines:
-                self._count_group(group, pieces(lines, LINE), seen)
-                lines.clear()
+            if not lines:
+                continue
+            records = [line.partition(": ") for line in pieces(lines, LINE)]
+            texts = [text for _, _, text in records]
+            seconds, levels = self._times([header for header, _, _ in records])
+            for answer, second, text in zip(group.answers(levels, texts), seconds, texts, strict=True):
+                if start <= second < end:
+                    answer.times.append(second)
+                    if answer.questions:
+                        self._settle(group, answer, second, text, seen)
+            for answer in group.given:
+                for mark in answer.certain:
+                    seen[mark] += answer.times
+                answer.times.clear()
+            lines.clear()
         for tally, times in zip(self.tallies, seen, strict=True):
             tally.note(times)
 
-    def _count_group(self, group: Group, lines: list[str], seen: list[list[int]]) -> None:
-        """Add the times of the records in some lines to those of the marks that they bear."""
-        start, end = self._plan.start, self._plan.end
-        records = [line.partition(": ") for line in lines]
-        texts = [text for _, _, text in records]
-        seconds, levels = self._times([header for header, _, _ in records])
-        for answer, second, text in zip(group.answers(levels, texts), seconds, texts, strict=True):
-            if start <= second < end:
-                answer.times.append(second)
-                if answer.questions:
-                    answer.texts.append(text)
-        for answer in group.given:
-            if answer.times:
-                for mark in answer.certain:
-                    seen[mark] += answer.times
-                for question in answer.questions:
-                    self._settle(group, answer, question, seen[question.mark])
-                answer.times.clear()
-                answer.texts.clear()
-
-    def _settle(self, group: Group, answer: Answer, question: Question, seen: list[int]) -> None:
-        numbers = self.tallies[question.mark].numbers
-        for second, (bears, number) in zip(answer.times, group.settle(question, answer.texts), strict=True):
+    def _settle(self, group: Group, answer: Answer, second: int, text: str, seen: list[list[int]]) -> None:
+        for question in answer.questions:
+            bears, number = group.settle(question, text)
             if bears:
-                seen.append(second)
+                seen[question.mark].append(second)
                 if number is not None and second >= self._plan.numbers_from:
-                    numbers.append(number)
+                    self.tallies[question.mark].numbers.append(number)
 
     def _times(self, headers: list[str]) -> tuple[list[int], list[str]]:
         """When records are from, :data:`_NEVER` when they are none, and their levels."""
