@@ -25,13 +25,15 @@ from processing_time.timeline import Timeline
 PATTERNS = [
     "a", "b c", "failed", "ä", "regex:^a", "regex:c$", "regex:b.*c", "regex:(?:a|ä) b", r"regex:\bd", r"regex:c\b",
 ]  # fmt: skip
-VALUE = r"n=([0-9]+)"
+VALUES = [r"n=([0-9]+)", r"n=(7|1[0-9])", r"\[0-9\]=(\d)", r"n=(\d)(?:\d|\b)", r"ä n=(\d*)"]
 
 patterns = st.lists(st.sampled_from(PATTERNS), max_size=3).map(tuple)
 marks_made = st.builds(
-    Mark, st.just("made"), patterns.filter(bool), patterns, st.sampled_from([None, None, VALUE])
+    Mark, st.just("made"), patterns.filter(bool), patterns, st.sampled_from([None, *VALUES])
 )
-words = st.lists(st.sampled_from(["a", "b", "c", "d", "ä", "failed", "n=7", "n=12", "ca", "bd"]), max_size=6)
+words = st.lists(
+    st.sampled_from(["a", "b", "c", "d", "ä", "failed", "n=7", "n=12", "n=57", "n=", "ca", "bd"]), max_size=6
+)
 messages = words.map(" ".join)
 contexts = st.one_of(
     st.just(""), words.map(lambda w: " " + json.dumps({"k": " ".join(w)}, ensure_ascii=False))
@@ -49,32 +51,40 @@ def plainly(mark: Mark, message: str, text: str) -> float | bool:
     bears = all(holds(p, text) for p in mark.all_of)
     bears &= not mark.message_any_of or any(holds(p, message) for p in mark.message_any_of)
     if mark.value:
-        return float(found[1]) if bears and found else False
+        return float(found[1]) if bears and found and found[1] else False
     return bears
 
 
-@given(marks=st.lists(marks_made, min_size=1, max_size=4), message=messages, context=contexts)
+said = st.lists(st.tuples(messages, contexts), min_size=1, max_size=4)
+
+
+@given(marks=st.lists(marks_made, min_size=1, max_size=4), said=said)
 @examples(max_examples=300, deadline=None, derandomize=True)
 @example(
-    marks=[Mark("", ("a",), ("regex:c$",))], message="a c", context=' {"k": "d"}'
+    marks=[Mark("", ("a",), ("regex:c$",))], said=[("a c", ' {"k": "d"}')]
 )  # the message's end is not the text's
-@example(marks=[Mark("", ("regex:c$",))], message="a c", context=' {"k": "d"}')
-@example(marks=[Mark("", ("a",), ("failed",))], message="a", context=' {"k": "failed"}')
-@example(marks=[Mark("", ("ä", "regex:(?:a|ä) b"), (), VALUE)], message="ä b n=7", context="")
+@example(marks=[Mark("", ("regex:c$",))], said=[("a c", ' {"k": "d"}')])
+@example(marks=[Mark("", ("a",), ("failed",))], said=[("a", ' {"k": "failed"}')])
+@example(marks=[Mark("", ("ä", "regex:(?:a|ä) b"), (), VALUES[0])], said=[("ä b n=7", "")])
+@example(
+    marks=[Mark("", ("a",), (), value) for value in VALUES], said=[(f"a ä n={n}", "") for n in range(20)]
+)
+@example(marks=[Mark("", ("a",), (), VALUES[2])], said=[("a [0-8]=5", ""), ("a [0-9]=5", "")])
 def test_any_marks_are_found_as_a_plain_evaluation_finds_them(
-    marks: list[Mark], message: str, context: str
+    marks: list[Mark], said: list[tuple[str, str]]
 ) -> None:
-    text = message + context
     group = Group(marks, range(len(marks)))
-    latin = str(text.encode(), "latin-1")
-    (answer,) = group.answers(["INFO"], [latin])
-    got: dict[int, float | bool] = dict.fromkeys(answer.certain, True)
-    for question in answer.questions:
-        bears, number = group.settle(question, latin)
-        got[question.mark] = bears if number is None else number
-    assert {i: got.get(i, False) for i in range(len(marks))} == {
-        i: plainly(mark, message, text) for i, mark in enumerate(marks)
-    }
+    texts = [message + context for message, context in said]
+    latin = [str(text.encode(), "latin-1") for text in texts]
+    answers = group.answers(["INFO"] * len(texts), latin)
+    for answer, text, (message, _), raw in zip(answers, texts, said, latin, strict=True):
+        got: dict[int, float | bool] = dict.fromkeys(answer.certain, True)
+        for question in answer.questions:
+            bears, number = group.settle(question, raw)
+            got[question.mark] = bears if number is None else number
+        assert {i: got.get(i, False) for i in range(len(marks))} == {
+            i: plainly(mark, message, text) for i, mark in enumerate(marks)
+        }
 
 
 def test_each_mark_is_in_one_group_and_counts_once_a_line() -> None:
@@ -87,8 +97,26 @@ def test_each_mark_is_in_one_group_and_counts_once_a_line() -> None:
     finder = Finder(marks, every_record=False)
     assert sorted(i for group in finder.groups for i in group) == [0, 1, 2, 3]
     page = b"[..] local.CRITICAL: x Failed now, Failed again\nno.ALERT\n"
-    assert {group for _, group in finder.places(page)} == set(range(len(finder.groups)))
-    assert [place for place, _ in finder.places(page)] == sorted(place for place, _ in finder.places(page))
+    assert all(finder.places(page))
+    assert all(places == sorted(places) for places in finder.places(page))
+
+
+def test_marks_that_share_a_text_are_looked_for_once() -> None:
+    """A line is then taken once for all of them; a text of a few letters is worth it only if it is shared."""
+    marks = [
+        Mark("", ("week_availability", ":pt_")),
+        Mark("", (":pt_", "Cal.com API response received")),
+        Mark("", ("Observer: Failed",)),
+        Mark("", ("Observer:", "regex:a|b")),
+        Mark("", ("regex:job.*Processing Time",)),
+        Mark("", ("id", "ok")),
+    ]
+    finder = Finder(marks, every_record=False)
+    assert sorted(finder.groups) == [[0, 1], [2, 3], [4], [5]]
+    page = b"week_availability :pt_1\nCal.com API response received\nObserver: Failed\njob\nProcessing Time\nid\n"
+    found = dict(zip(map(tuple, finder.groups), finder.places(page), strict=True))
+    lines = {group: [page.count(b"\n", 0, place) for place in places] for group, places in found.items()}
+    assert lines == {(0, 1): [0], (2, 3): [2], (4,): [4], (5,): [5]}
 
 
 # --- tallies ---

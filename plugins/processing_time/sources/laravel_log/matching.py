@@ -21,6 +21,9 @@ from processing_time.sources.laravel_log.records import CRITICAL, message
 
 _REGEX = "regex:"
 _SHORT = 512
+_DIGITS = bytes.maketrans(b"123456789", b"0" * 9)
+_TELLING = 4
+"""Letters from which on a text that tells of several marks is better than one for each of them."""
 _NOTHING: frozenset[str] = frozenset()
 
 
@@ -54,9 +57,7 @@ class Finder:
     """
 
     def __init__(self, marks: Sequence[Mark], every_record: bool) -> None:
-        groups: dict[tuple[str, ...], list[int]] = {}
-        for i, mark in enumerate(marks):
-            groups.setdefault(_telling(mark), []).append(i)
+        groups = _groups(marks)
         if every_record or ("",) in groups:
             self.groups = [[*range(len(marks))]]
             expressions = [(rb"\[\d{4}-\d\d-\d\d", 0)]
@@ -64,15 +65,17 @@ class Finder:
             self.groups = list(groups.values())
             expressions = [(_escaped(text), number) for number, texts in enumerate(groups) for text in texts]
         self._scan = _scanner(expressions)
-        self._found: list[tuple[int, int]] = []
-        append = self._found.append
-        self._note = lambda group, _start, end, _flags, _context: append((end, group))
+        self._found: list[list[int]] = [[] for _ in self.groups]
+        append = [found.append for found in self._found]
+        self._note = lambda group, _start, end, _flags, _context: append[group](end)
 
-    def places(self, page: bytes) -> list[tuple[int, int]]:
-        """Offsets into the page, rising, with the group that each tells of; valid until the next call."""
-        self._found.clear()
+    def places(self, page: bytes) -> list[list[int]]:
+        """Offsets into the page, rising, for each group those that tell of it; valid until the next call."""
+        for found in self._found:
+            found.clear()
         self._scan(page, self._note)
-        self._found.sort()
+        for found in self._found:
+            found.sort()
         return self._found
 
 
@@ -154,7 +157,7 @@ class Group:
             return False, None
         if question.words and question.words.isdisjoint(self._telling.found(message(text))):
             return False, None
-        number = question.number.find(_utf8(text)) if question.number else None
+        number = question.number.find(text) if question.number else None
         return question.number is None or number is not None, number
 
     def _find_said(self, message: str) -> frozenset[str]:
@@ -226,7 +229,8 @@ class _Number:
     """A regular expression's one group as a number.
 
     The engine has no groups but finds where a match lies; only there Python's own takes the group, so that a text
-    that does not match cannot make it backtrack.
+    that does not match cannot make it backtrack. Texts that differ in nothing but their digits are asked once, unless
+    the expression tells one digit from another.
     """
 
     def __init__(self, pattern: str) -> None:
@@ -236,19 +240,32 @@ class _Number:
         self._limits: list[int] = []
         extend = self._limits.extend
         self._note = lambda _id, start, end, _flags, _context: extend((start, end))
+        self._alike = re.search("[0-9]", re.sub(r"(?<!\\)\[0-9", "", pattern)) is None
+        self._spans = Memo(self._span)
 
-    def find(self, text: bytes) -> float | None:
-        """The first match's number; ``None`` without a match or when it is no finite number."""
-        self._limits.clear()
-        self._scan(text, self._note)
-        if not self._limits:
-            return None
-        match = self._pattern.match(text[min(self._limits) : max(self._limits)].decode())
+    def find(self, text: str) -> float | None:
+        """The first match's number in a text read as latin-1; ``None`` without a match or when it is not finite."""
+        raw = _utf8(text)
+        start, end = self._spans[raw.translate(_DIGITS)] if self._alike else self._span(raw)
         try:
-            number = float(match[1]) if match else math.nan
-        except (TypeError, ValueError):
+            number = float(raw[start:end].decode())
+        except ValueError:
             return None
         return number if math.isfinite(number) else None
+
+    def _span(self, raw: bytes) -> tuple[int, int]:
+        """Where in a text the group of the first match lies; an empty stretch without one."""
+        self._limits.clear()
+        self._scan(raw, self._note)
+        if not self._limits:
+            return 0, 0
+        first = min(self._limits)
+        found = raw[first : max(self._limits)].decode()
+        match = self._pattern.match(found)
+        if not match or match[1] is None:
+            return 0, 0
+        start, end = (first + len(found[:at].encode()) for at in match.span(1))
+        return start, end
 
 
 def _latin(literal: str) -> str:
@@ -266,22 +283,40 @@ def _minds_its_place(pattern: str) -> bool:
     return pattern.startswith(_REGEX) and re.search(r"[$]|\\[bBzZ]", pattern) is not None
 
 
-def _telling(mark: Mark) -> tuple[str, ...]:
-    """The texts of which a record with the mark holds at least one; an empty one when no such text is known.
+def _groups(marks: Sequence[Mark]) -> dict[tuple[str, ...], list[int]]:
+    """The marks, as indices, by the texts of which a record with them holds at least one; each mark once.
 
-    Of all patterns the longest literal is the rarest. A regular expression gives one where only ``.*`` stands between
-    plain texts; beside any other kind, put a literal: it makes the reading ten times faster.
+    A text that tells of many marks is taken first, as a line is then looked at once for all of them; of two the longer
+    one, which is rarer.
     """
-    if mark.critical:
-        return tuple(f".{level}:" for level in CRITICAL)
-    pieces = [""]
+    groups = {tuple(f".{level}:" for level in CRITICAL): [i for i, mark in enumerate(marks) if mark.critical]}
+    left = {i: _telling(mark) for i, mark in enumerate(marks) if mark.all_of}
+    while left:
+        told = {
+            text: [i for i, held in left.items() if any(text in other for other in held)]
+            for texts in left.values()
+            for text in texts
+            if len(text) >= _TELLING or text == max(texts, key=len)
+        }
+        best = max(told, key=lambda text: (len(told[text]), len(text)))
+        groups[best,] = told[best]
+        left = {i: held for i, held in left.items() if i not in told[best]}
+    return {texts: told for texts, told in groups.items() if told}
+
+
+def _telling(mark: Mark) -> list[str]:
+    """The texts without which no record has a mark; an empty one when no such text is known.
+
+    A regular expression gives some where only ``.*`` stands between plain texts; beside any other kind, put a
+    literal: it makes the reading ten times faster.
+    """
+    pieces = []
     for pattern in mark.all_of:
-        literals = pattern.removeprefix(_REGEX).split(".*") if pattern.startswith(_REGEX) else []
-        if not pattern.startswith(_REGEX):
-            pieces.append(pattern)
-        elif all(re.fullmatch(r"[\w :/-]*", piece) for piece in literals):
+        plain = pattern.removeprefix(_REGEX)
+        literals = [plain] if plain == pattern else plain.split(".*")
+        if plain == pattern or all(re.fullmatch(r"[\w :/-]*", piece) for piece in literals):
             pieces += literals
-    return (max(pieces, key=len),) if mark.all_of else ()
+    return [piece for piece in pieces if piece] or [""]
 
 
 def _regex(pattern: str) -> bytes:

@@ -120,11 +120,15 @@ def headers(block: bytes, clock: Clock) -> Iterator[tuple[int, int]]:
             yield match.start(), second
 
 
-def pieces(lines: list[str]) -> list[str]:
-    """Physical lines as the record lines in them: more than one only where NULs lie between them."""
-    if "\0" not in "".join(lines):
-        return lines
-    return [piece for line in lines for piece in _BEHIND_NULS.split(line)]
+def pieces(lines: list[bytes], length: int) -> list[str]:
+    """The record lines in physical lines, of which only the start is looked at, read as latin-1.
+
+    They are more than one only where NULs lie between them.
+    """
+    if len(max(lines, key=len)) > length:
+        lines = [line[:length] for line in lines]
+    text = str(b"\n".join(lines), "latin-1")
+    return (_BEHIND_NULS.sub("\n", text) if "\0" in text else text).split("\n")
 
 
 def message(text: str) -> str:

@@ -19,6 +19,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -131,7 +132,7 @@ class Scanner:
         self._in_order = plan.repeats
         self._finder = Finder(plan.marks, every_record=self._in_order)
         self._groups = [Group(plan.marks, indices) for indices in self._finder.groups]
-        self._lines: list[list[str]] = [[] for _ in self._groups]
+        self._lines: list[list[bytes]] = [[] for _ in self._groups]
         self._clock = Clock(ZoneInfo(plan.zone))
         self._minutes = Memo(self._minute)
         self._levels = Memo(_level)
@@ -148,27 +149,23 @@ class Scanner:
 
     def _gather(self, page: bytes, whole: int) -> None:
         """Take the lines of a page that may matter, for each group once."""
-        done, taken, line = 0, 0, ""
-        for place, group in self._finder.places(page):
-            if place > done:  # another line
-                if place > whole:
-                    break
-                start = page.rfind(b"\n", 0, place) + 1
-                done = page.find(b"\n", place)
-                if done < 0:
-                    done = len(page)
-                line = str(page[start : done if done - start <= LINE else start + LINE], "latin-1")
-                taken = 0
-            if not taken >> group & 1:
-                taken |= 1 << group
-                self._lines[group].append(line)
+        if whole == len(page) and not page.endswith(b"\n"):
+            page += b"\n"
+        before, behind = page.rfind, page.find
+        for lines, places in zip(self._lines, self._finder.places(page), strict=True):
+            # From one place to the next: a line of many must not be searched for its start from each of them.
+            ends = [before(b"\n", last, place) for last, place in pairwise([0, *places])]
+            starts = [end + 1 for i, end in enumerate(ends) if end >= 0 or not i]
+            lines += [page[start : behind(b"\n", start)] for start in starts if start < whole]
 
     def _count(self) -> None:
         """Count what was gathered."""
         start, end = self._plan.start, self._plan.end
         seen: list[list[int]] = [[] for _ in self._plan.marks]
         for group, lines in zip(self._groups, self._lines, strict=True):
-            records = [line.partition(": ") for line in pieces(lines)]
+            if not lines:
+                continue
+            records = [line.partition(": ") for line in pieces(lines, LINE)]
             texts = [text for _, _, text in records]
             seconds, levels = self._times([header for header, _, _ in records])
             for answer, second, text in zip(group.answers(levels, texts), seconds, texts, strict=True):
