@@ -46,6 +46,15 @@ class CheckOperator(BaseOperator):
 
         return Store(connections.mysql_connect(self.store_conn_id))
 
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Do this task's part of the check, and close the store."""
+        with self.store:
+            return self.part(context)
+
+    def part(self, context: Context) -> dict[str, Any]:
+        """What the task does and gives."""
+        raise NotImplementedError
+
     def timeline(self, as_of: datetime, settings: Settings, source: str) -> Timeline:
         """The windows of the check, *since last check* as it holds for one source."""
         from processing_time.timeline import Timeline, previous_tick
@@ -73,7 +82,7 @@ class CollectOperator(CheckOperator):
         super().__init__(**kwargs)
         self.source = source
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def part(self, context: Context) -> dict[str, Any]:
         """Give what was collected, or why nothing was: ``{"collected": …}`` or ``{"unavailable": sentence}``."""
         from processing_time.model import ALL_COMPANIES, SourceUnavailable
 
@@ -147,7 +156,7 @@ class EvaluateOperator(CheckOperator):
         super().__init__(**kwargs)
         self.collect_task_ids = collect_task_ids
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def part(self, context: Context) -> dict[str, Any]:
         """Give ``{"verdicts": […], "summary": {…}}``: the verdicts on all companies, and those that may alert."""
         from processing_time.evaluation import believable, evaluate, glob_sightings
         from processing_time.model import ALL_COMPANIES, Collected
