@@ -179,6 +179,18 @@ def test_all_is_well(runs: Any, application: Application, mariadb: MariaDB, slac
     assert json.loads(check[0]["flags"])["configured"] is True
 
 
+@pytest.mark.usefixtures("healthy")
+def test_no_task_leaves_a_connection_open(runs: Any, mariadb: MariaDB) -> None:
+    def connected() -> set[int]:
+        with contextlib.closing(mariadb.root()) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT id FROM information_schema.processlist WHERE id <> CONNECTION_ID()")
+            return {number for (number,) in cursor.fetchall()}
+
+    before = connected()
+    runs.check(AS_OF)
+    assert connected() <= before
+
+
 def change(application: Application, statement: str) -> None:
     with contextlib.closing(application.connect()) as connection:
         connection.cursor().execute(statement)
