@@ -190,11 +190,16 @@ def test_level_3_asks_before_it_switches_off(
     assert level == 3
     until(lambda: airflow.waits(asked), "a person is asked")
     assert laravel.artisan().features()["processing_time_enabled"] is True
-    assert airflow.answer(asked, "Approve") == 200
-    assert until(lambda: airflow.ended(asked), "the feature is switched off") == "success"
+
+    def approved() -> str:
+        # An answer in the very second of the question is lost by Airflow's scheduler, and asked for again.
+        if airflow.waits(asked):
+            assert airflow.answer(asked, "Approve") in (200, 409)
+        return airflow.ended(asked)
+
+    assert until(approved, "the feature is switched off") == "success"
     assert laravel.artisan().features()["processing_time_enabled"] is False
     assert audit(application, mariadb) == {asked: ("done", 1)}
     root = next(m for m in slack.messages() if f"*Alert*\\n{alert}'" in str(m.get("blocks")))
-    assert (
-        sum("disable_feature" in m["text"] for m in slack.messages() if m.get("thread_ts") == root["ts"]) == 2
-    )
+    thread = [m["text"].splitlines()[0] for m in slack.messages() if m.get("thread_ts") == root["ts"]]
+    assert len({line for line in thread if "disable_feature" in line}) == 2, thread
