@@ -20,7 +20,7 @@ from typing import Any
 
 from benchmarks import memory
 from benchmarks.database_data import PASSWORD, READER, Server, Table, fill, statements
-from benchmarks.figures import Bench, Figure, Size
+from benchmarks.figures import Bench, Figure, Size, Target
 from processing_time import settings as settings_module
 from processing_time.reports import monthly_rows
 from processing_time.reports.monthly_period import window
@@ -45,7 +45,9 @@ def measure(bench: Bench) -> list[Figure]:
             _fill(server, table, bench)
             bench.say(f"a month of {a_day * 28:,} appointments is rolled up")
             figures += _figures(server, table)
-    return figures
+    few, many = (figure.value for figure in figures if figure.unit == "MiB")
+    title = "memory that ten times the appointments take on top"
+    return [*figures, Figure(PART, "rollup_growth", title, many - few, "MiB", target=Target(16, "at most"))]
 
 
 def main(port: str, schema: str) -> None:
