@@ -21,7 +21,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 import yaml
 from pydantic import AwareDatetime, BaseModel
 
-from processing_time import settings_incident, settings_reports, settings_types
+from processing_time import settings_incident, settings_reports, settings_targets, settings_types
 from processing_time.settings import SHIPPED, LogRule, Metric, Settings
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "settings.md"
@@ -40,6 +40,7 @@ _NAMED = {
     settings_reports.Html: "folder",
     settings_reports.Address: "address",
     settings_incident.AirflowUser: "user id of Airflow",
+    settings_targets.ConnectionId: "connection id",
     str: "text",
     bool: "`true` or `false`",
     int: "whole number",
@@ -85,6 +86,8 @@ def _settings(
 ) -> Iterator[Setting]:
     hints, meanings = get_type_hints(model, include_extras=True), _meanings(model)
     for name, field in model.model_fields.items():
+        if (model, name) == (Settings, "target"):  # ours, not the user's
+            continue
         key = field.alias or name
         hint, path, value = hints[name], prefix + key, shipped.get(key) if isinstance(shipped, dict) else None
         if section := _section(hint):

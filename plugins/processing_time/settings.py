@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -29,6 +29,7 @@ from pydantic import (
 
 from processing_time.settings_incident import AutoRecovery, Incident
 from processing_time.settings_reports import Reports
+from processing_time.settings_targets import SEPARATOR, Connections, fault, of_target
 from processing_time.settings_types import (
     ChannelId,
     Cron,
@@ -52,6 +53,9 @@ SHIPPED = ROOT / "include" / "monitoring.yaml"
 SQL = ROOT / "include" / "sql"
 PREFIX = "PROCESSING_TIME__"
 CONFIG_VARIABLE = "PROCESSING_TIME_CONFIG"
+INCIDENT_DAG = "processing_time_incident"
+_SCHEMA = re.compile(r"\bprocessing_time_monitor\b")
+_CONNECTION = re.compile(rf"\bprocessing_time_({'|'.join(Connections.model_fields)})\b")
 
 
 class SettingsError(ValueError):
@@ -100,6 +104,8 @@ class Schedule(Section):
     """a check that has not finished by then fails, and Slack hears of it"""
     max_catch_up: Duration
     """the longest stretch of log that one check reads after an outage"""
+    queue: str | None = None
+    """the queue of all tasks, with a CeleryExecutor: that of a worker that sees the application's files; `null`: the default one"""
 
     @model_validator(mode="after")
     def _statement_below_task(self) -> Self:
@@ -395,6 +401,7 @@ class Settings(Section):
 
     timezone: Zone
     """the zone of days, of the schedule and of everything that people read"""
+    connections: Connections
     application: Application
     schedule: Schedule
     silent_after: Duration
@@ -413,6 +420,9 @@ class Settings(Section):
     mutes: tuple[Mute, ...]
     metrics: dict[str, Metric]
     log_rules: dict[str, LogRule]
+    targets: dict[str, dict[str, Any]]
+    """several application installations: below the name of each what differs there from everything above"""
+    target: str = ""
 
     @property
     def zone(self) -> ZoneInfo:
@@ -423,6 +433,22 @@ class Settings(Section):
     def application_zone(self) -> ZoneInfo:
         """The zone in which Laravel writes times."""
         return ZoneInfo(self.application.timezone)
+
+    @property
+    def incident_dag(self) -> str | None:
+        """The DAG that level 3 starts: the shipped one is there for each target."""
+        dag_id = self.escalation.incident_dag
+        return self.dag_id(dag_id) if dag_id == INCIDENT_DAG else dag_id
+
+    def dag_id(self, base: str) -> str:
+        """The id that one of our DAGs has for this target."""
+        return f"{base}{SEPARATOR}{self.target}" if self.target else base
+
+    def named(self, sentence: str) -> str:
+        """A sentence about connections with the ids of this installation in it."""
+        if self.target:
+            sentence = _SCHEMA.sub(f"processing_time_monitor_{self.target}", sentence)
+        return _CONNECTION.sub(lambda found: str(getattr(self.connections, found[1])), sentence)
 
     def rule(self, key: str) -> Metric | LogRule:
         """The metric or log rule of that key.
@@ -466,24 +492,65 @@ class Settings(Section):
         return self
 
 
-def load(over: Mapping[str, Any] | None = None) -> Settings:
+def load(over: Mapping[str, Any] | None = None, *, target: str = "") -> Settings:
     """Read and validate all layers.
 
     :param over: a last layer, over the environment.
+    :param target: the name of one of ``targets``, whose own settings are laid over the common ones.
     :raises SettingsError: with a line for each fault: the key, the value, the fix.
     """
+    return _validated(_layers(), target, over or {})
+
+
+def load_each(only_dag: str | None = None) -> Iterator[Settings]:
+    """The settings of each target; where there are none, the settings.
+
+    :param only_dag: the id of a DAG that alone is wanted: then those of its target.
+    :raises SettingsError: as :func:`load`.
+    """
+    layers = _layers()
+    only = (only_dag or "").partition(SEPARATOR)[2]
+    for name in layers["targets"] or ("",):
+        if only in ("", name):
+            yield _validated(layers, name, {})
+
+
+def target_names() -> tuple[str, ...]:
+    """The names of the targets; none where the settings speak of one application.
+
+    :raises SettingsError: when a layer cannot be read, or a target cannot be one.
+    """
+    return tuple(_layers()["targets"])
+
+
+def _layers() -> dict[str, Any]:
+    """The shipped file, the user's, and the environment, one over the other."""
     merged = _read(SHIPPED)
     if own := os.environ.get(CONFIG_VARIABLE):
         merged = _merge(merged, _read(Path(own)))
+    merged = _merge(merged, _environment())
+    if "target" in merged:
+        raise SettingsError("target is not a setting; did you mean targets?")
+    if isinstance(merged["connections"], dict) and (sentence := fault(merged, merged["targets"])):
+        raise SettingsError(sentence)
+    return merged
+
+
+def _validated(layers: dict[str, Any], target: str, over: Mapping[str, Any]) -> Settings:
+    if target:
+        if target not in layers["targets"]:
+            raise SettingsError(f"there is no target {target!r}{_hint(target, set(layers['targets']))}")
+        layers = _merge(layers, of_target(target, layers, layers["targets"][target]))
     try:
-        return Settings.model_validate(_merge(_merge(merged, _environment()), over or {}))
+        return Settings.model_validate(_merge(layers, over))
     except ValidationError as error:
         faults = error.errors()
         # An item that is refused also makes its list too short: only the item's own fault is of use.
         inner = [
             f for f in faults if not any(o["loc"][: len(f["loc"])] == f["loc"] and o is not f for o in faults)
         ]
-        raise SettingsError("\n".join(_sentence(f) for f in inner)) from None
+        where = f"targets.{target}: " if target else ""
+        raise SettingsError("\n".join(where + _sentence(f) for f in inner)) from None
 
 
 def _read(path: Path) -> dict[str, Any]:
