@@ -21,56 +21,56 @@ numbers and tells nobody. Clearing a run asks the same question again; nothing i
 
 from __future__ import annotations
 
-from airflow.sdk import DAG, CronTriggerTimetable, Param
+from airflow.sdk import DAG, CronTriggerTimetable, Param, get_parsing_context
 from pendulum import datetime
 
 from processing_time.operators.broken import tell_of_broken_task, tell_of_late_check
 from processing_time.operators.health_check import CollectOperator, EvaluateOperator, VerdictOperator
+from processing_time.operators.monitor import tags, task_defaults
 from processing_time.operators.recover import RecoverOperator
 from processing_time.operators.request_toggle import RequestToggleOperator
 from processing_time.operators.slack_escalation import SlackEscalationOperator
-from processing_time.settings import load
+from processing_time.settings import load_each
 
-settings = load()
-
-with DAG(
-    dag_id="processing_time_health_check",
-    schedule=CronTriggerTimetable(settings.schedule.health_check, timezone=settings.timezone),
-    start_date=datetime(2025, 10, 28, tz=settings.timezone),
-    catchup=False,
-    max_active_runs=1,
-    dagrun_timeout=settings.schedule.deadline,
-    on_failure_callback=tell_of_late_check,
-    doc_md=__doc__,
-    tags=["processing-time", "monitoring"],
-    default_args={
-        "owner": "processing-time",
-        "retries": settings.schedule.retries,
-        "retry_delay": settings.schedule.retry_delay,
-        "execution_timeout": settings.schedule.task_timeout,
-        "on_failure_callback": tell_of_broken_task,
-    },
-    params={
-        "as_of": Param(
-            None,
-            type=["null", "string"],
-            description=f"Speak for this instant instead of now: ISO 8601; without an offset in {settings.timezone}.",
+for settings in load_each(get_parsing_context().dag_id):
+    with DAG(
+        dag_id=settings.dag_id("processing_time_health_check"),
+        schedule=CronTriggerTimetable(settings.schedule.health_check, timezone=settings.timezone),
+        start_date=datetime(2025, 10, 28, tz=settings.timezone),
+        catchup=False,
+        max_active_runs=1,
+        dagrun_timeout=settings.schedule.deadline,
+        on_failure_callback=tell_of_late_check,
+        doc_md=__doc__,
+        tags=tags(settings, "monitoring"),
+        default_args=task_defaults(
+            settings,
+            execution_timeout=settings.schedule.task_timeout,
+            on_failure_callback=tell_of_broken_task,
         ),
-        "dry_run": Param(
-            default=False, type="boolean", description="Evaluate and show only: keep nothing, tell nobody."
-        ),
-    },
-) as dag:
-    collect = [
-        CollectOperator(task_id="collect_database", source="mysql"),
-        CollectOperator(task_id="collect_log", source="log"),
-        CollectOperator(task_id="collect_cache", source="redis"),
-    ]
-    evaluate = EvaluateOperator(task_id="evaluate", trigger_rule="all_done")
-    escalate = SlackEscalationOperator(task_id="escalate")
-    request_toggle = RequestToggleOperator(task_id="request_toggle")
-    verdict = VerdictOperator(task_id="verdict", retries=0, on_failure_callback=None)
+        params={
+            "as_of": Param(
+                None,
+                type=["null", "string"],
+                description=f"Speak for this instant instead of now: ISO 8601; without an offset in {settings.timezone}.",
+            ),
+            "dry_run": Param(
+                default=False,
+                type="boolean",
+                description="Evaluate and show only: keep nothing, tell nobody.",
+            ),
+        },
+    ) as dag:
+        collect = [
+            CollectOperator(task_id="collect_database", source="mysql"),
+            CollectOperator(task_id="collect_log", source="log"),
+            CollectOperator(task_id="collect_cache", source="redis"),
+        ]
+        evaluate = EvaluateOperator(task_id="evaluate", trigger_rule="all_done")
+        escalate = SlackEscalationOperator(task_id="escalate")
+        request_toggle = RequestToggleOperator(task_id="request_toggle")
+        verdict = VerdictOperator(task_id="verdict", retries=0, on_failure_callback=None)
 
-    collect >> evaluate >> escalate >> [request_toggle, verdict]
-    if settings.auto_recovery.on:
-        escalate >> RecoverOperator(task_id="recover")
+        collect >> evaluate >> escalate >> [request_toggle, verdict]
+        if settings.auto_recovery.on:
+            escalate >> RecoverOperator(task_id="recover")

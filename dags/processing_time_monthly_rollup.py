@@ -22,48 +22,46 @@ cache said before there were checks cannot be built, and what the application ha
 
 from __future__ import annotations
 
-from airflow.sdk import DAG, CronTriggerTimetable, Param
+from airflow.sdk import DAG, CronTriggerTimetable, Param, get_parsing_context
 from dateutil.relativedelta import relativedelta
 from pendulum import datetime
 
 from processing_time.operators.broken import tell_of_broken_report, tell_of_late_report
+from processing_time.operators.monitor import tags, task_defaults
 from processing_time.operators.reports import DeliverOperator
 from processing_time.operators.rollup import MonthlyRollupOperator, RetentionOperator
-from processing_time.settings import load
+from processing_time.settings import load_each
 
-settings = load()
-
-with DAG(
-    dag_id="processing_time_monthly_rollup",
-    schedule=CronTriggerTimetable(
-        settings.reports.monthly, timezone=settings.timezone, interval=relativedelta(months=1)
-    ),
-    # A backfill goes back no further than this.
-    start_date=datetime(2020, 1, 1, tz=settings.timezone),
-    catchup=False,
-    max_active_runs=1,
-    dagrun_timeout=settings.reports.task_timeout * 1.5,
-    on_failure_callback=tell_of_late_report,
-    doc_md=__doc__,
-    tags=["processing-time", "reports"],
-    default_args={
-        "owner": "processing-time",
-        "retries": settings.schedule.retries,
-        "retry_delay": settings.schedule.retry_delay,
-        "execution_timeout": settings.reports.task_timeout,
-        "on_failure_callback": tell_of_broken_report,
-    },
-    params={
-        "as_of": Param(
-            None,
-            type=["null", "string"],
-            description="The last month that is over by then: ISO 8601; without an offset in "
-            f"{settings.timezone}.",
+for settings in load_each(get_parsing_context().dag_id):
+    with DAG(
+        dag_id=settings.dag_id("processing_time_monthly_rollup"),
+        schedule=CronTriggerTimetable(
+            settings.reports.monthly, timezone=settings.timezone, interval=relativedelta(months=1)
         ),
-        "dry_run": Param(
-            default=False, type="boolean", description="Show only: keep and remove nothing, tell nobody."
+        # A backfill goes back no further than this.
+        start_date=datetime(2020, 1, 1, tz=settings.timezone),
+        catchup=False,
+        max_active_runs=1,
+        dagrun_timeout=settings.reports.task_timeout * 1.5,
+        on_failure_callback=tell_of_late_report,
+        doc_md=__doc__,
+        tags=tags(settings, "reports"),
+        default_args=task_defaults(
+            settings,
+            execution_timeout=settings.reports.task_timeout,
+            on_failure_callback=tell_of_broken_report,
         ),
-    },
-) as dag:
-    roll_up = MonthlyRollupOperator(task_id="roll_up")
-    roll_up >> [DeliverOperator(task_id="deliver"), RetentionOperator(task_id="remove")]
+        params={
+            "as_of": Param(
+                None,
+                type=["null", "string"],
+                description="The last month that is over by then: ISO 8601; without an offset in "
+                f"{settings.timezone}.",
+            ),
+            "dry_run": Param(
+                default=False, type="boolean", description="Show only: keep and remove nothing, tell nobody."
+            ),
+        },
+    ) as dag:
+        roll_up = MonthlyRollupOperator(task_id="roll_up")
+        roll_up >> [DeliverOperator(task_id="deliver"), RetentionOperator(task_id="remove")]

@@ -19,42 +19,42 @@ a Monday they are kept and told, otherwise only shown in the log and on the page
 
 from __future__ import annotations
 
-from airflow.sdk import DAG, CronTriggerTimetable, Param
+from airflow.sdk import DAG, CronTriggerTimetable, Param, get_parsing_context
 from pendulum import datetime
 
 from processing_time.operators.broken import tell_of_broken_report, tell_of_late_report
+from processing_time.operators.monitor import tags, task_defaults
 from processing_time.operators.reports import DeliverOperator, WeeklyReportOperator
-from processing_time.settings import load
+from processing_time.settings import load_each
 
-settings = load()
-
-with DAG(
-    dag_id="processing_time_weekly_report",
-    schedule=CronTriggerTimetable(settings.reports.weekly, timezone=settings.timezone),
-    start_date=datetime(2025, 10, 28, tz=settings.timezone),
-    catchup=False,
-    max_active_runs=1,
-    dagrun_timeout=settings.reports.task_timeout * 1.5,
-    on_failure_callback=tell_of_late_report,
-    doc_md=__doc__,
-    tags=["processing-time", "reports"],
-    default_args={
-        "owner": "processing-time",
-        "retries": settings.schedule.retries,
-        "retry_delay": settings.schedule.retry_delay,
-        "execution_timeout": settings.reports.task_timeout,
-        "on_failure_callback": tell_of_broken_report,
-    },
-    params={
-        "as_of": Param(
-            None,
-            type=["null", "string"],
-            description=f"The seven days before this day: ISO 8601; without an offset in {settings.timezone}.",
+for settings in load_each(get_parsing_context().dag_id):
+    with DAG(
+        dag_id=settings.dag_id("processing_time_weekly_report"),
+        schedule=CronTriggerTimetable(settings.reports.weekly, timezone=settings.timezone),
+        start_date=datetime(2025, 10, 28, tz=settings.timezone),
+        catchup=False,
+        max_active_runs=1,
+        dagrun_timeout=settings.reports.task_timeout * 1.5,
+        on_failure_callback=tell_of_late_report,
+        doc_md=__doc__,
+        tags=tags(settings, "reports"),
+        default_args=task_defaults(
+            settings,
+            execution_timeout=settings.reports.task_timeout,
+            on_failure_callback=tell_of_broken_report,
         ),
-        "dry_run": Param(default=False, type="boolean", description="Show only: keep nothing, tell nobody."),
-        "company_id": Param(
-            None, type=["null", "integer"], minimum=1, description="Only this company; empty for all."
-        ),
-    },
-) as dag:
-    WeeklyReportOperator(task_id="report") >> DeliverOperator(task_id="deliver")
+        params={
+            "as_of": Param(
+                None,
+                type=["null", "string"],
+                description=f"The seven days before this day: ISO 8601; without an offset in {settings.timezone}.",
+            ),
+            "dry_run": Param(
+                default=False, type="boolean", description="Show only: keep nothing, tell nobody."
+            ),
+            "company_id": Param(
+                None, type=["null", "integer"], minimum=1, description="Only this company; empty for all."
+            ),
+        },
+    ) as dag:
+        WeeklyReportOperator(task_id="report") >> DeliverOperator(task_id="deliver")

@@ -49,10 +49,10 @@ def _connect() -> Any:
     from processing_time.store_session import StoreError
 
     try:
-        return connections.mysql_connect(connections.STORE)()
+        return connections.mysql_connect(_settings().connections.store)()
     except AirflowNotFoundException:
         raise StoreError(
-            f"there is no connection {connections.STORE}: set it up as docs/install.md says"
+            f"there is no connection {_settings().connections.store}: set it up as docs/install.md says"
         ) from None
 
 

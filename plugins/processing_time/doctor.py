@@ -14,7 +14,7 @@ import argparse
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,13 +28,12 @@ from processing_time.incident.action import Refused
 from processing_time.messages.context import elapsed
 from processing_time.model import ALL_COMPANIES, Collected, Loss, SourceUnavailable, State
 from processing_time.operators import connections
-from processing_time.settings import CONFIG_VARIABLE, PREFIX, Settings, SettingsError, load
+from processing_time.settings import CONFIG_VARIABLE, PREFIX, Settings, SettingsError, load, load_each
 from processing_time.sources import cache, database, feature_flags, laravel_log
 from processing_time.sources.snapshot import snapshot
 from processing_time.summary import flag_lines
 from processing_time.timeline import Timeline, length_text, previous_tick, whole_seconds
 
-WRITE, LARAVEL, CALCOM = "processing_time_mysql_write", connections.LARAVEL, "processing_time_calcom"
 LOGS, ENV_FILE = "application.logs", "application.env_file"
 
 
@@ -44,36 +43,65 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--send-test-message", action="store_true", help="send one message into each configured channel"
     )
+    parser.add_argument("--target", default="", help="only this one of the settings' targets")
     options = parser.parse_args(arguments)
     logging.disable(logging.CRITICAL)
     # As Airflow's own `airflow connections` does: connections in Airflow's database count too.
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
     broken = 0
-    for line in examine(datetime.now(UTC), send_test_message=options.send_test_message):
+    found = examine(datetime.now(UTC), send_test_message=options.send_test_message, target=options.target)
+    for line in found:
         print(line, flush=True)
         broken += line.mark == "fix"
     print("Everything that is needed works." if not broken else f"To fix: {broken}.")
     return 1 if broken else 0
 
 
-def examine(present: datetime, *, send_test_message: bool = False) -> Found:
-    """Go through everything, and give each finding when it is made.
+def examine(present: datetime, *, send_test_message: bool = False, target: str = "") -> Found:
+    """Go through everything of each target, and give each finding when it is made.
 
     :param present: the present time; aware.
     :param send_test_message: whether each configured channel gets a message.
+    :param target: only this one; empty for all.
     """
     try:
-        settings = load()
+        every = [load(target=target)] if target else list(load_each())
     except SettingsError as error:
         yield from (Line("fix", "settings", sentence) for sentence in str(error).splitlines())
         return
+    for settings in every:
+        for line in _examine(settings, present, send_test_message=send_test_message):
+            what = f"{settings.target}: {line.what}" if settings.target else line.what
+            yield replace(line, what=what, text=settings.named(line.text))
+    yield from _shared_stores(every)
+
+
+def _examine(settings: Settings, present: datetime, *, send_test_message: bool) -> Found:
+    ids = settings.connections
     yield _settings(settings)
     yield from _Sources(settings, present).lines()
-    yield from _used(connections.STORE, lambda: checkup.store(connections.STORE, _connect(connections.STORE)))
-    yield from _used(connections.SLACK, lambda: _slack(settings, send=send_test_message))
-    yield from _used(WRITE, lambda: _repairer(settings), needed=False)
-    yield from _used(LARAVEL, _artisan, needed=False)
-    yield from _used(CALCOM, lambda: _reachable(CALCOM, 443), needed=False)
+    yield from _used(ids.store, lambda: checkup.store(ids.store, _store_connect(settings)))
+    yield from _used(ids.slack, lambda: _slack(settings, send=send_test_message))
+    yield from _used(ids.mysql_write, lambda: _repairer(settings), needed=False)
+    yield from _used(ids.laravel, lambda: _artisan(ids.laravel), needed=False)
+    yield from _used(ids.calcom, lambda: _reachable(ids.calcom, 443), needed=False)
+
+
+def _shared_stores(every: Sequence[Settings]) -> Found:
+    """Targets whose connections lead to the same schema would mix their alerts."""
+    seen: dict[tuple[object, ...], Settings] = {}
+    for settings in every:
+        try:
+            store = BaseHook.get_connection(settings.connections.store)
+        except AirflowNotFoundException:
+            continue
+        other = seen.setdefault((store.host, store.port, store.schema), settings)
+        if other is not settings:
+            yield Line(
+                "fix",
+                settings.connections.store,
+                f"leads to the schema of {other.target}, too: give each target a schema of its own",
+            )
 
 
 @dataclass
@@ -93,9 +121,9 @@ class _Sources:
 
     def lines(self) -> Found:
         yield from self._unless_unavailable("flags", ENV_FILE, self._flags)
-        yield from self._unless_unavailable("mysql", connections.MYSQL, self._database)
+        yield from self._unless_unavailable("mysql", self.settings.connections.mysql, self._database)
         yield from self._unless_unavailable("log", LOGS, self._log)
-        yield from self._unless_unavailable("redis", connections.REDIS, self._cache)
+        yield from self._unless_unavailable("redis", self.settings.connections.redis, self._cache)
         yield from self._unknown()
 
     def _unless_unavailable(self, source: str, what: str, read: Callable[[], Found]) -> Found:
@@ -113,7 +141,8 @@ class _Sources:
         yield Line("ok" if file else "note", ENV_FILE, ", ".join(flag_lines(self.flags)))
 
     def _database(self) -> Found:
-        connect = _connect(connections.MYSQL)
+        conn_id = self.settings.connections.mysql
+        connect = _connect(conn_id)
         flags: feature_flags.FeatureFlags | SourceUnavailable = SourceUnavailable(
             str(self.collected["flags"])
         )
@@ -124,7 +153,7 @@ class _Sources:
         number = collected.facts["traffic"]
         traffic = f"{'?' if number is None else number} eligible appointments in {length_text(self.settings.silent_after)}"
         with snapshot(connect, self.settings.schedule.statement_timeout) as opened:
-            yield from checkup.reader(connections.MYSQL, opened, traffic)
+            yield from checkup.reader(conn_id, opened, traffic)
 
     def _log(self) -> Found:
         need_since = self.timeline.as_of - self.settings.silent_after
@@ -140,18 +169,17 @@ class _Sources:
                 yield Line("note", LOGS, f"{pattern} matches no file")
 
     def _cache(self) -> Found:
-        client = connections.redis_client(connections.REDIS)
+        conn_id = self.settings.connections.redis
+        client = connections.redis_client(conn_id)
         collected = cache.collect(client, self.settings, self.timeline)
         self.collected["redis"] = collected
         pattern, entries = self.settings.application.cache_key_pattern, collected.facts["entries"]
         if entries:
-            yield Line("ok", connections.REDIS, f"{entries} keys match {pattern}")
+            yield Line("ok", conn_id, f"{entries} keys match {pattern}")
         elif advice := checkup.keys_elsewhere(client, pattern):
-            yield Line("fix", connections.REDIS, f"no key matches {pattern}, but {advice}")
+            yield Line("fix", conn_id, f"no key matches {pattern}, but {advice}")
         else:
-            yield Line(
-                "note", connections.REDIS, f"reachable; no key matches {pattern} now, they live for a minute"
-            )
+            yield Line("note", conn_id, f"reachable; no key matches {pattern} now, they live for a minute")
 
     def _unknown(self) -> Found:
         """The metrics and rules that a check would not be able to measure, judged as a check does it."""
@@ -208,27 +236,33 @@ def _connect(conn_id: str) -> Callable[[], Any]:
 
 
 def _slack(settings: Settings, *, send: bool) -> Found:
-    yield from checkup.slack(
-        connections.SLACK, connections.slack_client(connections.SLACK), settings, send=send
-    )
+    conn_id = settings.connections.slack
+    yield from checkup.slack(conn_id, connections.slack_client(conn_id), settings, send=send)
+
+
+def _store_connect(settings: Settings) -> Callable[[], Any]:
+    conn_id = settings.connections.store
+    BaseHook.get_connection(conn_id)
+    return connections.store_connect(conn_id, settings.target)
 
 
 def _repairer(settings: Settings) -> Found:
+    ids = settings.connections
     try:
-        with snapshot(_connect(WRITE), settings.schedule.statement_timeout) as opened:
-            yield from checkup.repairer(WRITE, opened)
+        with snapshot(_connect(ids.mysql_write), settings.schedule.statement_timeout) as opened:
+            yield from checkup.repairer(ids.mysql_write, opened)
     except SourceUnavailable as error:
-        yield Line("fix", WRITE, str(error).replace(connections.MYSQL, WRITE))
+        yield Line("fix", ids.mysql_write, settings.named(str(error)).replace(ids.mysql, ids.mysql_write))
 
 
-def _artisan() -> Found:
-    BaseHook.get_connection(LARAVEL)  # one that is not there is no fault
+def _artisan(conn_id: str) -> Found:
+    BaseHook.get_connection(conn_id)  # one that is not there is no fault
     try:
-        enabled = connections.laravel(LARAVEL).features().get("processing_time_enabled")
+        enabled = connections.laravel(conn_id).features().get("processing_time_enabled")
     except Refused as refused:
-        yield Line("fix", LARAVEL, str(refused))
+        yield Line("fix", conn_id, str(refused))
     else:
-        yield Line("ok", LARAVEL, f"the application answers: processing time is {'on' if enabled else 'off'}")
+        yield Line("ok", conn_id, f"the application answers: processing time is {'on' if enabled else 'off'}")
 
 
 def _reachable(conn_id: str, port: int) -> Found:

@@ -25,7 +25,7 @@ from processing_time.ledger import Ledger
 from processing_time.model import Acknowledgement, Alert, Decision, Verdict
 from processing_time.operators import connections
 from processing_time.rule_tests import rule_name, sends, told
-from processing_time.settings import Settings, SettingsError, load
+from processing_time.settings import Settings, SettingsError, load_one
 from processing_time.store import Store
 from processing_time.store_session import StoreError
 from processing_time.timeline import AsOfError, parse_as_of
@@ -87,14 +87,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="processing_time.replay", description=__doc__.split("\n")[0])
     parser.add_argument("--from", dest="start", required=True, help="ISO 8601; local time without an offset")
     parser.add_argument("--to", dest="end", help="the end, not included; the present if left out")
+    parser.add_argument(
+        "--target", default="", help="which one of the settings' targets; needed where there are some"
+    )
     options = parser.parse_args(arguments)
     # As Airflow's own `airflow connections` does: connections in Airflow's database count too.
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
     try:
-        settings, present = load(), datetime.now(UTC)
+        settings, present = load_one(options.target), datetime.now(UTC)
         start = parse_as_of(options.start, settings.zone, present)
         end = parse_as_of(options.end, settings.zone, present) if options.end else present
-        with Store(connections.mysql_connect(connections.STORE)) as store:
+        connect = connections.store_connect(settings.connections.store, settings.target)
+        with Store(connect) as store:
             print(replayed(store, settings, start, end))
     except AsOfError as error:
         print(str(error).replace("as_of", "the time", 1), file=sys.stderr)

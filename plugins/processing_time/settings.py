@@ -35,6 +35,7 @@ from processing_time.settings_types import (
     Cron,
     Duration,
     Identifier,
+    LogHost,
     Mention,
     Pattern,
     Section,
@@ -69,6 +70,10 @@ class Application(Section):
     """how Laravel writes times (`APP_TIMEZONE`)"""
     logs: tuple[str, ...]
     """every file that matches, rotated and gzipped ones too"""
+    log_hosts: dict[str, LogHost]
+    """hosts that each write a log of their own, by a name of your choice; `{}`: every worker sees the whole log"""
+    log_host_wait: Duration
+    """a check waits so long for the logs of all hosts; what is missing then is `unknown`"""
     env_file: Path | None = None
     """the application's `.env`, mounted read-only: feature flags. `null`: every service with processing time counts"""
     soft_deletes: Annotated[Literal["auto", True, False], BeforeValidator(switch)] = "auto"
@@ -85,6 +90,13 @@ class Application(Section):
     """appointments younger than this may still be on their way to Cal.com. Keep it below the short windows of `calcom_sync_burn_rate`"""
     cache_key_pattern: str = Field(min_length=2)
     """keys to count, prefixes included. The deployed application has no `:pt_`"""
+
+    @model_validator(mode="after")
+    def _hosts_have_usable_names(self) -> Self:
+        for name in self.log_hosts:
+            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,59}", name):
+                raise ValueError(f"log_hosts.{name} is not a usable name: letters, digits, _ and - only")
+        return self
 
 
 class Schedule(Section):
@@ -470,6 +482,13 @@ class Settings(Section):
         )
 
     @model_validator(mode="after")
+    def _hosts_leave_time(self) -> Self:
+        wait, deadline = self.application.log_host_wait, self.schedule.deadline
+        if self.application.log_hosts and wait >= deadline:
+            raise ValueError(f"application.log_host_wait ({wait}) must be below schedule.deadline ({deadline})")
+        return self
+
+    @model_validator(mode="after")
     def _names_fit_together(self) -> Self:
         if twice := sorted(self.metrics.keys() & self.log_rules.keys()):
             raise ValueError(f"metrics.{twice[0]} is also the name of a log rule: names must be unique")
@@ -500,6 +519,16 @@ def load(over: Mapping[str, Any] | None = None, *, target: str = "") -> Settings
     :raises SettingsError: with a line for each fault: the key, the value, the fix.
     """
     return _validated(_layers(), target, over or {})
+
+
+def load_one(target: str) -> Settings:
+    """The settings of a target; of the application, where there are no targets.
+
+    :raises SettingsError: as :func:`load`, and when there are targets and none is named.
+    """
+    if not target and (names := target_names()):
+        raise SettingsError(f"name one of the targets: {', '.join(names)}")
+    return load(target=target)
 
 
 def load_each(only_dag: str | None = None) -> Iterator[Settings]:

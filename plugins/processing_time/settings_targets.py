@@ -50,7 +50,7 @@ def of_target(name: str, common: Mapping[str, Any], own: Mapping[str, Any]) -> d
         kind: conn_id if kind in SHARED else f"{conn_id}{SEPARATOR}{name}"
         for kind, conn_id in common["connections"].items()
     }
-    return {**own, "target": name, "connections": {**named, **(own.get("connections") or {})}}
+    return {**own, "target": name, "connections": {**named, **own.get("connections", {})}}
 
 
 def fault(common: Mapping[str, Any], targets: Any) -> str:
@@ -63,7 +63,7 @@ def fault(common: Mapping[str, Any], targets: Any) -> str:
             return f"targets.{name} is not a usable name: small letters, digits and single _ only, at most 30"
         if not isinstance(own, Mapping):
             return f"targets.{name} = {own!r} is not a mapping: write below it what differs there, or {{}}"
-        if not isinstance(own.get("connections") or {}, Mapping):
+        if not isinstance(own.get("connections", {}), Mapping):
             return f"targets.{name}.connections = {own['connections']!r} is not a mapping of ids"
         if alien := sorted({"target", "targets"} & own.keys()):
             return f"targets.{name}.{alien[0]} is not a setting"

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 
 def _duration(value: Any) -> Any:
@@ -116,3 +116,12 @@ class Section(BaseModel):
 
     # Built at the first use, as part of the whole: each section for itself would cost time at each parse of a DAG file.
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+
+
+class LogHost(Section):
+    """One of several hosts that each write a log of their own."""
+
+    queue: str = Field(min_length=1)
+    """of a host: the Celery queue of the worker that sees its log"""
+    logs: tuple[str, ...] | None = None
+    """its files; `null`: the patterns of `application.logs`"""

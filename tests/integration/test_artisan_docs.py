@@ -27,7 +27,7 @@ CONNECTIONS = [
 @pytest.mark.parametrize("described", CONNECTIONS, ids=lambda described: described["conn_type"])
 def test_the_connections_can_be_used(described: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_PROCESSING_TIME_LARAVEL", json.dumps(described))
-    assert isinstance(connections.laravel(connections.LARAVEL), PhpArtisan)
+    assert isinstance(connections.laravel("processing_time_laravel"), PhpArtisan)
 
 
 def test_there_is_one_of_each_type() -> None:

@@ -202,7 +202,7 @@ def test_names_arrive_as_text(bench: Bench) -> None:
     from processing_time.messages.blocks import render
     from processing_time.messages.document import Message, Paragraph
 
-    rendered = render(Message(NAMES, (Paragraph(NAMES),)))
+    rendered = render(Message(NAMES, (Paragraph(NAMES),)), load())
     bench.owe(Notification("opened", "k", "high", rendered))
     bench.deliver()
     assert [m["text"].count("<") for m in bench.slack.messages()] == [0]

@@ -190,7 +190,7 @@ def test_the_troubles_come_first_with_the_action_that_helps(hands: Hands) -> Non
 
 def test_nobody_is_named_and_the_message_fits_slack(hands: Hands, account: Account) -> None:
     found = ask(hands, service_id=account.services[0].id)
-    payload = render(diagnosis(found.plan.detail["findings"], Request("diagnose", True, AS_OF), ""))
+    payload = render(diagnosis(found.plan.detail["findings"], Request("diagnose", True, AS_OF), ""), load())
     for text in (found.text, json.dumps(payload, ensure_ascii=False)):
         for customer in account.customers:
             for known in (customer.name, customer.email, customer.phone):

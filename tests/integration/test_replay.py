@@ -13,7 +13,6 @@ from processing_time import replay
 from processing_time.escalation import decide
 from processing_time.evaluation import check_state, judge
 from processing_time.model import Sample, Verdict, Window
-from processing_time.operators import connections
 from processing_time.rule_tests import overlaid
 from processing_time.settings import load
 from processing_time.store import Store
@@ -81,7 +80,7 @@ def test_the_command_reads_the_store_and_writes_nothing(
 ) -> None:
     monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "server")
     monkeypatch.setenv(
-        f"AIRFLOW_CONN_{connections.STORE.upper()}",
+        "AIRFLOW_CONN_PROCESSING_TIME_STORE",
         mariadb.uri("store_test", "store-test", "processing_time_monitor"),
     )
     before = store.alerts(START, START + timedelta(days=1))
@@ -95,4 +94,4 @@ def test_a_missing_connection_is_one_sentence(
 ) -> None:
     monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "client")
     assert replay.main(["--from", "2026-03-02"]) == 2
-    assert connections.STORE in capsys.readouterr().err
+    assert "processing_time_store" in capsys.readouterr().err

@@ -54,6 +54,7 @@ from processing_time.settings import load as load_anew
 from processing_time.summary import summarise
 from processing_time.timeline import Timeline
 
+SETTINGS = load_anew()
 GOLDEN = Path(__file__).parent / "golden"
 ROOT = Path(__file__).resolve().parents[2]
 #: 14:00 in Berlin, and 20:00, when the daily checklist is due.
@@ -327,7 +328,7 @@ def hostile() -> Message:
     ],
 )
 def test_golden(make: Callable[[], Message]) -> None:
-    rendered = render(make())
+    rendered = render(make(), SETTINGS)
     assert complaints_about_blocks(rendered["blocks"]) == []
     file = GOLDEN / f"{make.__name__}.json"
     text = json.dumps(rendered, ensure_ascii=False, indent=1) + "\n"
@@ -366,7 +367,7 @@ messages = st.builds(Message, anything, several_parts)
 @hypothesis.settings(max_examples=60, deadline=None)
 @given(messages)
 def test_whatever_is_in_it_fits_slack(message: Message) -> None:
-    rendered = render(message)
+    rendered = render(message, SETTINGS)
     assert complaints_about_blocks(rendered["blocks"]) == []
     assert text_length(rendered["blocks"]) <= 10_000
     assert len(rendered["text"]) <= 3_500
@@ -375,7 +376,7 @@ def test_whatever_is_in_it_fits_slack(message: Message) -> None:
 @hypothesis.settings(max_examples=60, deadline=None)
 @given(messages)
 def test_whatever_is_in_it_stays_text(message: Message) -> None:
-    rendered = render(message)
+    rendered = render(message, SETTINGS)
     ours = re.compile(r"<!subteam\^S1>|<https://x\.example/[^<>|]*\|[^<>|]*>")
     for text in (rendered["text"], *texts(rendered["blocks"])):
         assert not re.search("[<>]", ours.sub("", text)), "a mention, a link or a tag came through"
@@ -420,7 +421,9 @@ def test_cut_at_line_ends(lines: list[str], room: int, expected: str) -> None:
 
 
 def test_a_storm_says_what_was_left_out() -> None:
-    (companies,) = [t for t in texts(render(storm())["blocks"]) if "300 companies" in t and "company 1:" in t]
+    (companies,) = [
+        t for t in texts(render(storm(), SETTINGS)["blocks"]) if "300 companies" in t and "company 1:" in t
+    ]
     shown = companies.count("• company")
     assert f"… {300 - shown} more companies left out" in companies
     assert len(companies) <= 3_000

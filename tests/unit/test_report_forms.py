@@ -28,6 +28,7 @@ from processing_time.reports.document import (
     Table,
 )
 from processing_time.reports.language import Language
+from processing_time.settings import load
 
 EN = Language("en", ZoneInfo("Europe/Berlin"))
 NASTY = "<script>alert(1)</script> & <!channel> *Färben* :eyes:"
@@ -168,7 +169,7 @@ def test_series_differ_in_grey(picture: Picture, tmp_path) -> None:
 
 def owed(made: Report, **more: object) -> list:
     given = {"page": b"<html>", "links": {}, "attach": True, **more}
-    return reports.notifications(made, EN, "weekly/2026-03-23", **given)
+    return reports.notifications(made, load(), EN, "weekly/2026-03-23", **given)
 
 
 def test_slack_gets_a_message_a_chart_and_a_thread(made: Report) -> None:

@@ -22,6 +22,7 @@ from processing_time.messages.blocks import render
 from processing_time.messages.incident import told
 from processing_time.model import Alert, AlertState
 from processing_time.outbox import Notification, Place
+from processing_time.settings import Settings
 from processing_time.store_incident import AUTO_RECOVERY
 from processing_time.store_session import Busy
 
@@ -169,7 +170,7 @@ def _finish(asking: Sequence[Alert], request: Request, result: Result, hands: Ha
         outcome=str(result.outcome),
         at=run.clock(),
         detail={"result": result.to_json()},
-        notifications=[_line(alert, request, result, run) for alert in asking],
+        notifications=[_line(alert, request, result, run, hands.settings) for alert in asking],
         alerts={alert.key: alert.id for alert in asking},
     )
 
@@ -202,13 +203,13 @@ def _act(remedy: Remedy, request: Request, hands: Hands, plan: Plan, room: int) 
     return Result(Outcome.DONE, (f"{keys} that would never have expired removed.",), {"keys": removed})
 
 
-def _line(alert: Alert, request: Request, result: Result, run: Run) -> Notification:
+def _line(alert: Alert, request: Request, result: Result, run: Run, settings: Settings) -> Notification:
     message = told(request.action, request, result, None, run.page)
     return Notification(
         kind="recovery",
         dedupe_key=f"recovery/{alert.id}/{request.action}",
         route=str(alert.severity),
-        payload=render(message),
+        payload=render(message, settings),
         place=Place.THREAD,
         alert=alert.key,
     )

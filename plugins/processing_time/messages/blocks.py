@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import accumulate
 from typing import Any
 
 from processing_time.messages.document import Call, Facts, Items, Links, Message, Note, Paragraph, Part
+from processing_time.settings import Settings
 
 MAX_BLOCKS = 50
 MAX_SECTION = 3_000
@@ -47,8 +49,14 @@ def escape(text: str) -> str:
     return _QUOTE.sub("\u200b", text).translate(_ENTITIES)
 
 
-def render(message: Message) -> dict[str, Any]:
-    """``text`` and ``blocks`` for ``chat.postMessage`` and ``chat.update``."""
+def render(message: Message, settings: Settings) -> dict[str, Any]:
+    """``text`` and ``blocks`` for ``chat.postMessage`` and ``chat.update``.
+
+    :param settings: those of the target, which the title names; connections are named as they are called there.
+    """
+    message = message.worded(settings.named)
+    if settings.target and message.title:
+        message = replace(message, title=f"{settings.target} · {message.title}")
     return {"text": _text(message), "blocks": _blocks(message)}
 
 

@@ -6,8 +6,9 @@ Whatever renders a message escapes its texts and cuts what does not fit.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,3 +72,20 @@ class Message:
 
     title: str
     parts: tuple[Part, ...] = field(default_factory=tuple)
+
+    def worded(self, words: Callable[[str], str]) -> Message:
+        """The same message with each of its texts as ``words`` gives it."""
+        worded: Message = _worded(self, words)
+        return worded
+
+
+def _worded(value: Any, words: Callable[[str], str]) -> Any:
+    match value:
+        case str():
+            return words(value)
+        case tuple():
+            return tuple(_worded(item, words) for item in value)
+        case Mapping():
+            return {_worded(key, words): _worded(item, words) for key, item in value.items()}
+        case _:
+            return replace(value, **{f.name: _worded(getattr(value, f.name), words) for f in fields(value)})

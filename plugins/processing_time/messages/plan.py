@@ -35,7 +35,12 @@ def notifications(
     if context.summary.checklist:
         day = context.as_of.astimezone(context.settings.zone)
         owed.append(
-            Notification("checklist", f"checklist/{day:%Y-%m-%d}", "reports", render(checklist(context)))
+            Notification(
+                "checklist",
+                f"checklist/{day:%Y-%m-%d}",
+                "reports",
+                render(checklist(context), context.settings),
+            )
         )
     return owed
 
@@ -114,10 +119,10 @@ class _Plan:
             kind=kind,
             dedupe_key=_key(kind, alert, self._context.as_of),
             route=str(alert.severity),
-            payload=render(message),
+            payload=render(message, self._context.settings),
             place=place,
             alert=alert.key,
-            root=render(root) if root else None,
+            root=render(root, self._context.settings) if root else None,
         )
 
     def _channel_changes(self, decision: Decision, alert: Alert) -> bool:

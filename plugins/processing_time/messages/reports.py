@@ -11,6 +11,7 @@ from processing_time.messages.document import Facts, Items, Links, Message, Note
 from processing_time.outbox import File, Notification, Place
 from processing_time.reports.document import Answer, Checklist, Figure, Judgement, Report, Table
 from processing_time.reports.language import Language
+from processing_time.settings import Settings
 
 FIGURES_AT_ONCE = 6
 """Figures in the first message: what a glance takes in."""
@@ -22,7 +23,14 @@ _SIGNS = {Answer.YES: "✅", Answer.NO: "❌", Answer.UNKNOWN: "❔", Answer.OPE
 
 
 def notifications(
-    report: Report, language: Language, key: str, *, page: bytes, links: dict[str, str], attach: bool
+    report: Report,
+    settings: Settings,
+    language: Language,
+    key: str,
+    *,
+    page: bytes,
+    links: dict[str, str],
+    attach: bool,
 ) -> list[Notification]:
     """What Slack is owed of a report.
 
@@ -30,13 +38,18 @@ def notifications(
     :param page: the HTML file; it goes into the thread when ``attach`` is set.
     :param links: label to address, as buttons.
     """
-    owed = [Notification("report", key, "reports", render(first(report, links)))]
+    owed = [Notification("report", key, "reports", render(first(report, links), settings))]
     for number, picture in enumerate(report.pictures):
         file = File(f"{report.name}-{number + 1}.png", picture.title, picture.png, picture.alt)
         owed.append(Notification("report", f"{key}/chart-{number + 1}", "reports", {}, file=file))
     owed += [
         Notification(
-            "report", f"{key}/details-{n}", "reports", render(message), place=Place.THREAD, thread=key
+            "report",
+            f"{key}/details-{n}",
+            "reports",
+            render(message, settings),
+            place=Place.THREAD,
+            thread=key,
         )
         for n, message in enumerate(details(report, language), 1)
     ]

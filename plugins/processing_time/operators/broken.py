@@ -26,7 +26,7 @@ def tell_of_broken_task(context: Context) -> None:
     from processing_time.operators import run
 
     if not run.dry(context) and not isinstance(context.get("exception"), run.RefusedParam):
-        _tell(_broken(context, "Monitoring is broken", UNWATCHED))
+        _tell(context, _broken(context, "Monitoring is broken", UNWATCHED))
 
 
 def tell_of_late_check(context: Context) -> None:
@@ -39,7 +39,8 @@ def tell_of_late_check(context: Context) -> None:
     if context.get("reason") == "timed_out":
         dag_id = escape(context["dag"].dag_id)
         _tell(
-            f":warning: Monitoring is late: a run of {dag_id} did not finish in time and was ended. {UNWATCHED}"
+            context,
+            f":warning: Monitoring is late: a run of {dag_id} did not finish in time and was ended. {UNWATCHED}",
         )
 
 
@@ -54,7 +55,10 @@ def tell_of_broken_report(context: Context) -> None:
         run.dry(context) or run.backfill(context) or isinstance(context.get("exception"), run.RefusedParam)
     )
     if not silent:
-        _tell(_broken(context, "A report is missing", "Its log says what to mend; clear the task then."))
+        _tell(
+            context,
+            _broken(context, "A report is missing", "Its log says what to mend; clear the task then."),
+        )
 
 
 def tell_of_late_report(context: Context) -> None:
@@ -63,7 +67,9 @@ def tell_of_late_report(context: Context) -> None:
 
     if context.get("reason") == "timed_out":
         dag_id = escape(context["dag"].dag_id)
-        _tell(f":warning: A report is missing: a run of {dag_id} did not finish in time and was ended.")
+        _tell(
+            context, f":warning: A report is missing: a run of {dag_id} did not finish in time and was ended."
+        )
 
 
 def tell_of_broken_incident(context: Context) -> None:
@@ -75,7 +81,7 @@ def tell_of_broken_incident(context: Context) -> None:
 
     if not isinstance(context.get("exception"), AirflowFailException):
         then = "What it did is in the logs of its other tasks."
-        _tell(_broken(context, "An incident run could not be completed", then))
+        _tell(context, _broken(context, "An incident run could not be completed", then))
 
 
 def _broken(context: Context, what: str, then: str) -> str:
@@ -92,17 +98,18 @@ def _broken(context: Context, what: str, then: str) -> str:
     return f"{text} <{url}|Open the log>" if url else text
 
 
-def _tell(text: str) -> None:
+def _tell(context: Context, text: str) -> None:
     from airflow.sdk.exceptions import AirflowException
     from slack_sdk.errors import SlackClientError
 
     from processing_time.operators import connections, run
 
-    channel = run.settings().slack.channel("high")
+    settings = run.settings(context["dag"].default_args.get("target", ""))
+    channel = settings.slack.channel("high")
     if not channel:
         log.warning("slack.channels is empty: nobody was told this: %s", text)
         return
     try:
-        connections.slack_client(connections.SLACK).chat_postMessage(channel=channel, text=text)
+        connections.slack_client(settings.connections.slack).chat_postMessage(channel=channel, text=text)
     except (SlackClientError, OSError, AirflowException) as fault:
         log.warning("Slack could not be told (%s): %s", type(fault).__name__, text)

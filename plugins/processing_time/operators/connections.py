@@ -14,14 +14,6 @@ if TYPE_CHECKING:
     from processing_time.incident.artisan import Artisan
     from processing_time.incident.calcom import Calcom
 
-MYSQL = "processing_time_mysql"
-MYSQL_WRITE = "processing_time_mysql_write"
-REDIS = "processing_time_redis"
-STORE = "processing_time_store"
-SLACK = "processing_time_slack"
-CALCOM = "processing_time_calcom"
-LARAVEL = "processing_time_laravel"
-
 REDIS_TIMEOUT = 10.0
 """Seconds that a Redis command or connection attempt may take; redis-py would wait for ever."""
 
@@ -31,6 +23,30 @@ def mysql_connect(conn_id: str) -> Callable[[], Any]:
     from airflow.providers.mysql.hooks.mysql import MySqlHook
 
     return MySqlHook(mysql_conn_id=conn_id).get_conn
+
+
+def store_connect(conn_id: str, target: str = "") -> Callable[[], Any]:
+    """The same for our own schema, which several targets must not share by chance.
+
+    The function raises :class:`StoreError` when a target's connection names no schema.
+    """
+    connect = mysql_connect(conn_id)
+    if not target:
+        return connect
+
+    def connect_to_its_own() -> Any:
+        from airflow.sdk import BaseHook
+
+        from processing_time.store_session import StoreError
+
+        if not BaseHook.get_connection(conn_id).schema:
+            raise StoreError(
+                f"the connection {conn_id} names no database: end it with one that only this target uses, such as"
+                f" /processing_time_monitor_{target}"
+            )
+        return connect()
+
+    return connect_to_its_own
 
 
 def redis_client(conn_id: str) -> Redis:

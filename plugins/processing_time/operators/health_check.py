@@ -6,13 +6,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from processing_time.operators import connections, run
+from processing_time.operators.monitor import MonitorOperator
 from processing_time.severity import Severity
 
 if TYPE_CHECKING:
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
     from processing_time.model import Collected, SourceUnavailable, Verdict
     from processing_time.settings import Settings
-    from processing_time.store import Store
     from processing_time.timeline import Timeline
 
 log = logging.getLogger(__name__)
@@ -29,31 +27,8 @@ Flags = Mapping[str, Any]
 COLLECT_TASKS = {"mysql": "collect_database", "log": "collect_log", "redis": "collect_cache"}
 
 
-class CheckOperator(BaseOperator):
-    """What the tasks of a check share: the store, and the timeline of the run.
-
-    :param store_conn_id: mysql connection of our own schema.
-    """
-
-    def __init__(self, *, store_conn_id: str = connections.STORE, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.store_conn_id = store_conn_id
-
-    @cached_property
-    def store(self) -> Store:
-        """Our own schema; opened, and migrated when needed, at the first use."""
-        from processing_time.store import Store
-
-        return Store(connections.mysql_connect(self.store_conn_id))
-
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Do this task's part of the check, and close the store."""
-        with self.store:
-            return self.part(context)
-
-    def part(self, context: Context) -> dict[str, Any]:
-        """What the task does and gives."""
-        raise NotImplementedError
+class CheckOperator(MonitorOperator):
+    """What the tasks of a check share: the timeline of the run."""
 
     def timeline(self, as_of: datetime, settings: Settings, source: str) -> Timeline:
         """The windows of the check, *since last check* as it holds for one source."""
@@ -86,7 +61,7 @@ class CollectOperator(CheckOperator):
         """Give what was collected, or why nothing was: ``{"collected": …}`` or ``{"unavailable": sentence}``."""
         from processing_time.model import ALL_COMPANIES, SourceUnavailable
 
-        settings = run.settings()
+        settings = self.settings()
         timeline = self.timeline(run.as_of(context, settings), settings, self.source)
         # The flags are told even when the database is not: the summary shows them.
         flags = self._flags(settings, timeline) if self.source == "mysql" else None
@@ -94,12 +69,12 @@ class CollectOperator(CheckOperator):
         try:
             collected: Collected = getattr(self, f"_{self.source}")(settings, timeline, flags)
         except SourceUnavailable as error:
-            instance = context["ti"]
+            instance, why = context["ti"], settings.named(str(error))
             # A log that is not there will not be there in a minute; a server may be.
             if self.source != "log" and instance.try_number <= instance.max_tries:
-                raise AirflowException(str(error)) from None
-            self.log.warning("%s", error)
-            return {**told, "unavailable": str(error)}
+                raise AirflowException(why) from None
+            self.log.warning("%s", why)
+            return {**told, "unavailable": why}
         for sample in collected.samples:
             if sample.company_id == ALL_COMPANIES:
                 self.log.info("%s = %s %s", sample.metric, sample.value, sample.reason)
@@ -122,7 +97,7 @@ class CollectOperator(CheckOperator):
         from processing_time.sources import database, feature_flags
 
         return database.collect(
-            connections.mysql_connect(connections.MYSQL),
+            self.mysql(),
             settings,
             timeline,
             flags if isinstance(flags, SourceUnavailable) else feature_flags.FeatureFlags.from_json(flags),
@@ -143,7 +118,7 @@ class CollectOperator(CheckOperator):
     def _redis(self, settings: Settings, timeline: Timeline, _: object) -> Collected:
         from processing_time.sources import cache
 
-        return cache.collect(connections.redis_client(connections.REDIS), settings, timeline)
+        return cache.collect(connections.redis_client(settings.connections.redis), settings, timeline)
 
 
 class EvaluateOperator(CheckOperator):
@@ -162,7 +137,7 @@ class EvaluateOperator(CheckOperator):
         from processing_time.model import ALL_COMPANIES, Collected
         from processing_time.summary import summarise
 
-        settings = run.settings()
+        settings = self.settings()
         as_of = run.as_of(context, settings)
         settings = run.with_mutes(settings, self.store, as_of)
         given = {
@@ -204,7 +179,7 @@ class EvaluateOperator(CheckOperator):
         return {"verdicts": [v.to_json() for v in alerting], "summary": summary.to_json()}
 
 
-class VerdictOperator(BaseOperator):
+class VerdictOperator(MonitorOperator):
     """Write the summary to the task log; fail when something is at or above ``fail_run_on``.
 
     :param evaluate_task_id: the task that gave verdicts and summary.
@@ -226,7 +201,7 @@ class VerdictOperator(BaseOperator):
         from processing_time.model import Verdict
         from processing_time.summary import Summary, table
 
-        settings = run.settings()
+        settings = self.settings()
         evaluated = context["ti"].xcom_pull(task_ids=self.evaluate_task_id)
         escalated = context["ti"].xcom_pull(task_ids=self.escalate_task_id) or {}
         self.log.info("\n%s", table(Summary.from_json(evaluated["summary"])))

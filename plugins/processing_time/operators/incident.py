@@ -4,20 +4,17 @@
 from __future__ import annotations
 
 import hashlib
-import logging
-import time
-from collections.abc import Callable, Mapping
-from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
-from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from processing_time.incident.action import Hands, Outcome, Plan, Refused, Request, Result
+from processing_time.incident.action import Outcome, Plan, Refused, Request, Result
 from processing_time.incident.audit import Answer, approved_by, conclude
 from processing_time.incident.registry import DIAGNOSE, REGISTRY, ROLLBACK, load, lock_of
-from processing_time.operators import connections, run
+from processing_time.operators import run
+from processing_time.operators.repair import Repair, RepairOperator, run_page
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -27,9 +24,6 @@ if TYPE_CHECKING:
     from processing_time.settings import Settings
     from processing_time.store import Store
 
-log = logging.getLogger(__name__)
-
-T = TypeVar("T")
 PREPARE, APPROVE, SECOND, ACT = "prepare", "approve", "second_approval", "act"
 REFUSAL, ANSWER = "refusal", "answer"
 """The XComs in which a task that cannot go on says why, and in which an answer is."""
@@ -39,36 +33,55 @@ class NotDone(AirflowFailException):
     """What was asked for was refused or failed; the thread and the audit say why."""
 
 
-class PrepareOperator(BaseOperator):
+class PrepareOperator(RepairOperator):
     """Check what was asked for, write the audit row, and plan; nothing is changed."""
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def part(self, context: Context) -> dict[str, Any]:
         """Give ``{"request": …, "plan": …}``.
 
         :raises RefusedParam: with the sentence for whoever filled in the form.
         """
-        settings = run.settings()
-        with _store() as store:
-            _begin(store, context)
-            try:
-                request = _request(context, settings, store)
-                plan = load(request.action).plan(request, _hands(settings, store))
-            except Refused as refusal:
-                raise _refused(context, refusal) from None
-        self.log.info("%s", _plan_text(request, plan))
+        settings, store = self.settings(), self.store
+        _begin(store, context)
+        try:
+            request = self._request(context, settings, store)
+            plan = load(request.action).plan(request, self.hands(settings, store))
+        except Refused as refusal:
+            raise _refused(context, refusal, settings) from None
+        self.log.info("%s", settings.named(_plan_text(request, plan)))
         return {"request": request.to_json(), "plan": plan.to_json()}
 
+    def _request(self, context: Context, settings: Settings, store: Store) -> Request:
+        from processing_time.incident import targets
+        from processing_time.incident.request import parse
 
-class ApproveOperator(ApprovalOperator):
+        request = parse(
+            dict(context["params"]),
+            settings,
+            as_of=run.as_of(context, settings),
+            requested_by=context["dag_run"].triggering_user_name,
+        )
+        if request.alert_id and store.actions.alert(request.alert_id) is None:
+            raise Refused(
+                f"alert_id = {request.alert_id}: there is no such alert; correct it or leave it empty"
+            )
+        if request.action != DIAGNOSE:  # a diagnosis says so among its answers
+            targets.services(request, self.hands(settings, store))
+        return request
+
+
+class ApproveOperator(Repair, ApprovalOperator):
     """Ask a person; only yes lets the action go on, and silence is no.
 
     Skipped where the plan needs nobody. An answer that does not count leaves the question open.
 
+    :param target: as of the other tasks.
     :param second: ask for a second person, where two have to approve.
     """
 
-    def __init__(self, *, second: bool = False, **kwargs: Any) -> None:
+    def __init__(self, *, target: str = "", second: bool = False, **kwargs: Any) -> None:
         super().__init__(subject="Approve?", defaults=[self.REJECT], **kwargs)
+        self.target = target
         self.second = second
 
     def execute(self, context: Context) -> Any:
@@ -76,7 +89,7 @@ class ApproveOperator(ApprovalOperator):
 
         :raises AirflowSkipException: when none is needed.
         """
-        settings = run.settings()
+        settings = self.settings()
         request, plan = _prepared(context)
         if self.task_id not in approvals(request, plan, settings):
             raise AirflowSkipException("no approval is needed here")
@@ -85,7 +98,7 @@ class ApproveOperator(ApprovalOperator):
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         """Leave the :class:`Answer` to the tasks that follow; those that would act are skipped when it is no."""
-        settings = run.settings()
+        settings = self.settings()
         if objection := self._objection(context, event, settings):
             self.log.warning("%s The question stays open.", objection)
             self._ask(context, *_prepared(context), settings)
@@ -121,54 +134,51 @@ class ApproveOperator(ApprovalOperator):
         """Say in Slack that somebody is waited for; the waiting does not depend on it."""
         from processing_time.messages.incident import wanted
 
-        run_page = _run_page(context)
-        address = f"{run_page}/tasks/{self.task_id}/required_actions" if run_page else ""
+        page = run_page(context)
+        address = f"{page}/tasks/{self.task_id}/required_actions" if page else ""
         message = wanted(request, plan, address, self.second)
-        with _store() as store:
+        with self.in_words(), self.store as store:
             at = run.present()
             alert = store.actions.alert(request.alert_id) if request.alert_id else None
             kind = f"approval_{self.task_id}_{context['ti'].try_number}"
             store.actions.owe(
-                _note(context, kind, message, alert, "high"), {alert: request.alert_id} if alert else {}, at
+                _note(context, self.settings(), kind, message, alert, "high"),
+                {alert: request.alert_id} if alert else {},
+                at,
             )
-            _deliver(store)
+            self.try_to_deliver(store)
 
 
-class ActOperator(BaseOperator):
+class ActOperator(RepairOperator):
     """Do what was planned and approved, as the only one that acts under the action's lock."""
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def part(self, context: Context) -> dict[str, Any]:
         """Give the :class:`Result`.
 
         :raises RefusedParam: when it cannot be done (any more).
-        :raises AirflowException: when another run acts; repeating the task helps.
+        :raises StoreError: when another run acts; repeating the task helps.
         """
-        from processing_time.store_session import StoreError
-
-        settings = run.settings()
+        settings, store = self.settings(), self.store
         request, plan = _prepared(context)
         if request.dry_run or plan.empty:
             outcome = Outcome.NOTHING_TO_DO if plan.empty else Outcome.DRY_RUN
             return Result(outcome, plan.lines).to_json()
         _insist(context, request, plan, settings)
         try:
-            with _store() as store:
-                _begin(store, context)  # once more: this task may be cleared after the row was completed
-                with store.actions.alone(lock_of(request.action)):
-                    result = load(request.action).act(request, _hands(settings, store), plan)
+            _begin(store, context)  # once more: this task may be cleared after the row was completed
+            with store.actions.alone(lock_of(request.action)):
+                result = load(request.action).act(request, self.hands(settings, store), plan)
         except Refused as refusal:
-            raise _refused(context, refusal) from None
-        except StoreError as error:
-            raise AirflowException(str(error)) from None
+            raise _refused(context, refusal, settings) from None
         for line in result.lines:
             self.log.info("%s", line)
         return result.to_json()
 
 
-class FinishOperator(BaseOperator):
+class FinishOperator(RepairOperator):
     """Complete the audit row, whatever happened, and say it in the alert's thread."""
 
-    def execute(self, context: Context) -> None:
+    def part(self, context: Context) -> None:
         """Write and tell.
 
         :raises NotDone: when what was asked for was refused or failed, so that the run is red.
@@ -179,26 +189,26 @@ class FinishOperator(BaseOperator):
         refusal = pull(task_ids=ACT, key=REFUSAL) or pull(task_ids=PREPARE, key=REFUSAL)
         result = conclude(prepared, answers, pull(task_ids=ACT), refusal)
         request = Request.from_json(prepared["request"]) if prepared else None
-        with _store() as store:
-            alert_id = _alert_id(context, request)
-            alert = store.actions.alert(alert_id) if alert_id else None
-            message = _message(context, request, prepared, result, approved_by(answers))
-            note = _note(context, "incident", message, alert, _route(context))
-            store.actions.finish(
-                dag_run_id=context["dag_run"].run_id,
-                action=_action(context),
-                outcome=str(result.outcome),
-                at=run.present(),
-                approved_by=approved_by(answers),
-                detail={
-                    **(prepared or {}),
-                    "answers": [answer.to_json() for answer in answers],
-                    "result": result.to_json(),
-                },
-                notifications=[note] if alert or _is_news(request, result) else [],
-                alerts={alert: alert_id} if alert else {},
-            )
-            _deliver(store)
+        store = self.store
+        alert_id = _alert_id(context, request)
+        alert = store.actions.alert(alert_id) if alert_id else None
+        message = _message(context, request, prepared, result, approved_by(answers))
+        note = _note(context, self.settings(), "incident", message, alert, _route(context))
+        store.actions.finish(
+            dag_run_id=context["dag_run"].run_id,
+            action=_action(context),
+            outcome=str(result.outcome),
+            at=run.present(),
+            approved_by=approved_by(answers),
+            detail={
+                **(prepared or {}),
+                "answers": [answer.to_json() for answer in answers],
+                "result": result.to_json(),
+            },
+            notifications=[note] if alert or _is_news(request, result) else [],
+            alerts={alert: alert_id} if alert else {},
+        )
+        self.try_to_deliver(store)
         self.log.info("%s: %s", result.outcome, " ".join(result.lines))
         if result.outcome in (Outcome.REFUSED, Outcome.FAILED):
             raise NotDone(" ".join(result.lines))
@@ -227,23 +237,6 @@ def _insist(context: Context, request: Request, plan: Plan, settings: Settings) 
 # --- what the run holds -------------------------------------------------------------------------------------
 
 
-def _request(context: Context, settings: Settings, store: Store) -> Request:
-    from processing_time.incident import targets
-    from processing_time.incident.request import parse
-
-    request = parse(
-        dict(context["params"]),
-        settings,
-        as_of=run.as_of(context, settings),
-        requested_by=context["dag_run"].triggering_user_name,
-    )
-    if request.alert_id and store.actions.alert(request.alert_id) is None:
-        raise Refused(f"alert_id = {request.alert_id}: there is no such alert; correct it or leave it empty")
-    if request.action != DIAGNOSE:  # a diagnosis says so among its answers
-        targets.services(request, _hands(settings, store))
-    return request
-
-
 def _begin(store: Store, context: Context) -> None:
     store.actions.begin(
         dag_run_id=context["dag_run"].run_id,
@@ -270,16 +263,16 @@ def _answers(context: Context) -> list[Answer]:
     return [Answer(**answer) for answer in given if answer]
 
 
-def _refused(context: Context, refusal: Refused) -> run.RefusedParam:
+def _refused(context: Context, refusal: Refused, settings: Settings) -> run.RefusedParam:
     """Leave the refusal to the last task, and give the exception that ends this one."""
-    ran = getattr(refusal, "ran", None)
+    ran, sentence = getattr(refusal, "ran", None), settings.named(str(refusal))
     told = {
         "outcome": str(Outcome.FAILED if ran else Outcome.REFUSED),
-        "sentence": str(refusal),
+        "sentence": sentence,
         "detail": {"command": ran.to_json()} if ran else {},
     }
     context["ti"].xcom_push(key=REFUSAL, value=told)
-    return run.RefusedParam(str(refusal))
+    return run.RefusedParam(sentence)
 
 
 def _plan_text(request: Request, plan: Plan) -> str:
@@ -318,19 +311,15 @@ def _message(
 ) -> Message:
     from processing_time.messages.incident import diagnosis, told
 
-    address = _run_page(context)
+    address = run_page(context)
     if request and prepared and request.action == DIAGNOSE and result.outcome is Outcome.DONE:
         return diagnosis(prepared["plan"]["detail"]["findings"], request, address)
     return told(_action(context), request, result, approved, address)
 
 
-def _run_page(context: Context) -> str:
-    """The run in Airflow's pages."""
-    address, _, _ = getattr(context["ti"], "log_url", "").partition("/tasks/")
-    return str(address)
-
-
-def _note(context: Context, kind: str, message: Message, alert: AlertKey | None, route: str) -> Notification:
+def _note(
+    context: Context, settings: Settings, kind: str, message: Message, alert: AlertKey | None, route: str
+) -> Notification:
     from processing_time.messages.blocks import render
     from processing_time.outbox import Notification, Place
 
@@ -340,55 +329,7 @@ def _note(context: Context, kind: str, message: Message, alert: AlertKey | None,
         kind=kind.partition("_")[0],
         dedupe_key=f"incident/{digest}/{kind}{at}",
         route=route,
-        payload=render(message),
+        payload=render(message, settings),
         place=Place.THREAD if alert else Place.CHANNEL,
         alert=alert,
     )
-
-
-def _deliver(store: Store) -> None:
-    """Deliver what Slack is owed; what it does not take stays owed, and the next check delivers it."""
-    from processing_time.delivery import DeliveryError, deliver
-    from processing_time.slack_calls import Slack
-    from processing_time.store_session import StoreError
-
-    try:
-        client = Slack(connections.slack_client(connections.SLACK), time.sleep)
-        deliver(store.outbox, client, run.settings(), clock=run.present, sleep=time.sleep)
-    except (DeliveryError, StoreError) as error:
-        log.warning("%s", error)
-    except (AirflowException, ValueError) as error:
-        log.warning("the connection %s cannot be used (%s)", connections.SLACK, type(error).__name__)
-
-
-# --- what actions may reach ---------------------------------------------------------------------------------
-
-
-def _store() -> Store:
-    from processing_time.store import Store
-
-    return Store(connections.mysql_connect(connections.STORE))
-
-
-def _hands(settings: Settings, store: Store) -> Hands:
-    return Hands(
-        settings=settings,
-        application=partial(_open, connections.MYSQL, lambda c: connections.mysql_connect(c)()),
-        write=partial(_open, connections.MYSQL_WRITE, lambda c: connections.mysql_connect(c)()),
-        redis=partial(_open, connections.REDIS, connections.redis_client),
-        artisan=partial(_open, connections.LARAVEL, connections.laravel),
-        calcom=partial(_open, connections.CALCOM, connections.calcom),
-        store=store,
-    )
-
-
-def _open(conn_id: str, client: Callable[[str], T]) -> T:
-    """What a connection gives; a refusal where nobody has set it up."""
-    from airflow.sdk.exceptions import AirflowNotFoundException
-
-    try:
-        return client(conn_id)
-    except AirflowNotFoundException:
-        raise Refused(
-            f"the connection {conn_id} is not set up: add it in Airflow (docs/install.md says how)"
-        ) from None

@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import time
-from functools import cached_property
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException
 
-from processing_time.operators import connections, run
+from processing_time.operators import run
+from processing_time.operators.monitor import MonitorOperator
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,37 +21,13 @@ if TYPE_CHECKING:
     from processing_time.reports.language import Language
     from processing_time.reports.weekly_figures import Figures
     from processing_time.settings import Settings
-    from processing_time.store_reports import ReportStore, Rolled
+    from processing_time.store_reports import Rolled
 
 COMPANY = "company_id"
 
 
-class ReportOperator(BaseOperator):
-    """What making a report needs: the application's rows, our own schema, a language, a place for pages.
-
-    :param mysql_conn_id: mysql connection of the application's database.
-    :param store_conn_id: mysql connection of our own schema.
-    """
-
-    template_fields: Sequence[str] = ("mysql_conn_id", "store_conn_id")
-
-    def __init__(
-        self,
-        *,
-        mysql_conn_id: str = connections.MYSQL,
-        store_conn_id: str = connections.STORE,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.mysql_conn_id = mysql_conn_id
-        self.store_conn_id = store_conn_id
-
-    @cached_property
-    def store(self) -> ReportStore:
-        """Our own schema."""
-        from processing_time.store_reports import ReportStore
-
-        return ReportStore(connections.mysql_connect(self.store_conn_id))
+class ReportOperator(MonitorOperator):
+    """What making a report needs beside rows and schema: a language, a place for pages."""
 
     def page(self, report: Report, language: Language, settings: Settings) -> bytes:
         """The report as a page; in the folder of the settings as well, where one is set.
@@ -61,9 +36,10 @@ class ReportOperator(BaseOperator):
         """
         from processing_time.reports import page
 
-        content = page.render(report, language).encode()
+        title = f"{settings.target} · {report.title}" if settings.target else report.title
+        content = page.render(replace(report, title=title), language).encode()
         if settings.reports.html:
-            place = f"{settings.reports.html.rstrip('/')}/{report.name}.html"
+            place = f"{settings.reports.html.rstrip('/')}/{settings.dag_id(report.name)}.html"
             _write(place, content)
             self.log.info("The page is at %s", place)
         return content
@@ -77,9 +53,10 @@ class ReportOperator(BaseOperator):
         """
         from processing_time.messages import reports
 
+        report = replace(report, name=settings.dag_id(report.name))
         base = settings.reports.html_url
         links = {language.say("Open the report"): f"{base.rstrip('/')}/{report.name}.html"} if base else {}
-        return reports.notifications(report, language, key, page=page, links=links, attach=not base)
+        return reports.notifications(report, settings, language, key, page=page, links=links, attach=not base)
 
     def show(self, notifications: Sequence[Notification]) -> None:
         """Write the messages to the task log."""
@@ -90,27 +67,22 @@ class ReportOperator(BaseOperator):
 class WeeklyReportOperator(ReportOperator):
     """Make the weekly report; keep it and owe it to Slack when its seven days are a week from Monday on."""
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def part(self, context: Context) -> dict[str, Any]:
         """Give the week, how many rows were kept, and whether Slack is told.
 
-        :raises AirflowException: when the application's database, the store, or the place for pages cannot be used.
+        :raises SourceUnavailable: when the application's database cannot be used.
+        :raises AirflowException: when the place for pages cannot be written to.
         """
-        from processing_time.model import SourceUnavailable
-        from processing_time.store_session import StoreError
-
-        settings = run.settings()
-        try:
-            with self.store as store:
-                figures, kept = self._figures(context, settings)
-                told = [] if run.backfill(context) else self._report(context, settings, figures)
-                keep = figures.week.whole and not run.dry(context)
-                rows = figures.rolled(kept, settings) if keep else []
-                if keep:
-                    self._keep(store, figures, rows, told, settings)
-                else:
-                    self.log.info("Shown only: a dry run, or seven days that are no week from Monday on.")
-        except (SourceUnavailable, StoreError) as error:
-            raise AirflowException(str(error)) from None
+        settings = self.settings()
+        with self.reports:
+            figures, kept = self._figures(context, settings)
+            told = [] if run.backfill(context) else self._report(context, settings, figures)
+            keep = figures.week.whole and not run.dry(context)
+            rows = figures.rolled(kept, settings) if keep else []
+            if keep:
+                self._keep(figures, rows, told, settings)
+            else:
+                self.log.info("Shown only: a dry run, or seven days that are no week from Monday on.")
         return {
             "period_start": figures.week.first.isoformat(),
             "rows": len(rows),
@@ -131,28 +103,19 @@ class WeeklyReportOperator(ReportOperator):
 
     def _figures(self, context: Context, settings: Settings) -> tuple[Figures, Sequence[Rolled]]:
         from processing_time.reports.weekly_reading import UnknownCompany, WeeklyReading
-        from processing_time.store import Store
         from processing_time.store_reports import Period
 
-        with Store(connections.mysql_connect(self.store_conn_id)) as history:
-            reading = WeeklyReading(
-                connections.mysql_connect(self.mysql_conn_id),
-                history,
-                self.store,
-                settings,
-                run.as_of(context, settings),
-                run.present(),
-            )
-            try:
-                figures = reading.figures(context["params"].get(COMPANY))
-            except UnknownCompany as error:
-                raise run.RefusedParam(str(error)) from None
+        as_of, present = run.as_of(context, settings), run.present()
+        reading = WeeklyReading(self.mysql(), self.store, self.reports, settings, as_of, present)
+        try:
+            figures = reading.figures(context["params"].get(COMPANY))
+        except UnknownCompany as error:
+            raise run.RefusedParam(str(error)) from None
         first = figures.week.first
-        return figures, self.store.read(Period.WEEKLY, first, first)
+        return figures, self.reports.read(Period.WEEKLY, first, first)
 
     def _keep(
         self,
-        store: ReportStore,
         figures: Figures,
         rows: Sequence[Rolled],
         told: Sequence[Notification],
@@ -161,7 +124,7 @@ class WeeklyReportOperator(ReportOperator):
         from processing_time.reports import weekly_trend
         from processing_time.store_reports import Period
 
-        store.save(
+        self.reports.save(
             Period.WEEKLY,
             figures.week.first,
             rows,
@@ -174,53 +137,15 @@ class WeeklyReportOperator(ReportOperator):
         self.log.info("Kept %d rows of the week of %s", len(rows), figures.week.first)
 
 
-class DeliverOperator(BaseOperator):
-    """Deliver what Slack is owed: the report, and whatever else is still owed.
+class DeliverOperator(MonitorOperator):
+    """Deliver what Slack is owed: the report, and whatever else is still owed."""
 
-    :param store_conn_id: mysql connection of our own schema.
-    :param slack_conn_id: slack connection with a bot token; ``base_url`` in its extra is honoured.
-    """
-
-    template_fields: Sequence[str] = ("store_conn_id", "slack_conn_id")
-
-    def __init__(
-        self,
-        *,
-        store_conn_id: str = connections.STORE,
-        slack_conn_id: str = connections.SLACK,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.store_conn_id = store_conn_id
-        self.slack_conn_id = slack_conn_id
-
-    def execute(self, context: Context) -> int:
+    def part(self, context: Context) -> int:
         """Give how many messages were delivered; none in a dry run and in a backfill.
 
-        :raises AirflowException: when the store cannot be used, or messages stay owed.
+        :raises DeliveryError: when messages stay owed.
         """
-        from airflow.sdk.exceptions import AirflowNotFoundException
-
-        from processing_time.delivery import DeliveryError, deliver
-        from processing_time.slack_calls import Slack
-        from processing_time.store_reports import ReportStore
-        from processing_time.store_session import StoreError
-
-        if run.dry(context) or run.backfill(context):
-            return 0
-        try:
-            with ReportStore(connections.mysql_connect(self.store_conn_id)) as store:
-                if not store.outbox.due(run.present()):
-                    return 0
-                slack = Slack(connections.slack_client(self.slack_conn_id), time.sleep)
-                return deliver(store.outbox, slack, run.settings(), clock=run.present, sleep=time.sleep)
-        except AirflowNotFoundException:
-            raise AirflowException(
-                f"there is no connection {self.slack_conn_id}: add it with type slack and the bot token, xoxb-…, as"
-                " its password"
-            ) from None
-        except (DeliveryError, StoreError) as error:
-            raise AirflowException(str(error)) from None
+        return 0 if run.dry(context) or run.backfill(context) else self.deliver(self.store.outbox)
 
 
 def _write(place: str, content: bytes) -> None:

@@ -5,16 +5,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
-from processing_time.operators import run
+from processing_time.operators.monitor import MonitorOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class RequestToggleOperator(BaseOperator):
+class RequestToggleOperator(MonitorOperator):
     """Trigger the incident DAG for the first alert that reached level 3; skip when none did.
 
     A task of its own, because triggering ends the task that does it. The run id comes from the alert, so that a
@@ -33,7 +32,7 @@ class RequestToggleOperator(BaseOperator):
         :raises AirflowSkipException: when nothing asks for it, or ``escalation.incident_dag`` is not set.
         """
         toggles = (context["ti"].xcom_pull(task_ids=self.escalate_task_id) or {}).get("toggles", [])
-        dag_id = run.settings().escalation.incident_dag
+        dag_id = self.settings().incident_dag
         if not toggles:
             raise AirflowSkipException("no alert has reached level 3")
         if not dag_id:

@@ -25,13 +25,14 @@ def present() -> datetime:
     return datetime.now(UTC)
 
 
-def settings() -> Settings:
+def settings(target: str = "") -> Settings:
     """The settings, read anew in each task.
 
+    :param target: one of ``targets``; empty where there are none.
     :raises AirflowFailException: with a sentence a fault; repeating the task would not help.
     """
     try:
-        return load()
+        return load(target=target)
     except SettingsError as error:
         raise AirflowFailException(str(error)) from None
 
