@@ -13,7 +13,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from heapq import nlargest
 from typing import Any
 
 from processing_time.model import ALL_COMPANIES, Loss, Sample, SourceUnavailable, Window
@@ -22,6 +21,7 @@ from processing_time.settings import Metric, Settings
 from processing_time.sources import queries
 from processing_time.sources import scope as scoping
 from processing_time.sources.feature_flags import FeatureFlags
+from processing_time.sources.overlaps import stretches
 from processing_time.sources.queries import Query
 from processing_time.sources.scope import PHASE_TYPES, Scope
 from processing_time.sources.snapshot import (
@@ -36,10 +36,8 @@ from processing_time.sources.snapshot import (
 APPOINTMENTS = "reports/monthly_appointments.sql"
 OVERLAPS = "reports/monthly_overlaps.sql"
 NAMES = "reports/service_names.sql"
-GAP, STRETCHES = timedelta(days=1), 50
-"""Times without any phase that are longer than a day are left out, up to so many stretches."""
-
-Stretch = tuple[datetime, datetime]
+GAP = timedelta(days=1)
+"""Times without any phase that are longer are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +108,7 @@ class _Month:
         counted = Counted(self._scope.services, self._scope.eligible, uses, without_sync=self._without_sync)
         if "overlapping_bookings" in metrics:
             found: Counter[int] = Counter()
-            for starts, ends in stretches(free):
+            for starts, ends in stretches(free, GAP):
                 found += overlapping(
                     self._ask(OVERLAPS, first_appointment=first, range_start=starts, range_end=ends),
                     counted.company,
@@ -124,7 +122,7 @@ class _Month:
             return {}
         return {id_: str(name) for id_, name in self._ask(NAMES) if name is not None}
 
-    def _appointments(self) -> tuple[dict[Id | None, Use], int, list[Stretch]]:
+    def _appointments(self) -> tuple[dict[Id | None, Use], int, list[tuple[datetime, datetime]]]:
         """What there is by service, the lowest id, and when phases last that leave the staff free."""
         uses: dict[Id | None, Use] = defaultdict(Use)
         deleted = frozenset(self._scope.values["deleted_services"])
@@ -175,21 +173,6 @@ class _Month:
 
     def _written(self, instant: datetime) -> datetime:
         return instant.astimezone(self._settings.application_zone).replace(tzinfo=None)
-
-
-def stretches(spans: Iterable[Stretch]) -> list[Stretch]:
-    """The times that spans cover, in order, without the gaps between them that are longer than a day."""
-    ordered = sorted(spans)
-    if not ordered:
-        return []
-    gaps, reach = [], ordered[0][1]
-    for starts, ends in ordered[1:]:
-        if starts - reach > GAP:
-            gaps.append((starts - reach, reach, starts))
-        reach = max(reach, ends)
-    cuts = sorted((end, start) for _, end, start in nlargest(STRETCHES - 1, gaps))
-    edges = [ordered[0][0], *(edge for cut in cuts for edge in cut), reach]
-    return list(zip(edges[::2], edges[1::2], strict=True))
 
 
 def overlapping(rows: Iterable[Row], company_of: Callable[[Id | None], int | None]) -> Counter[int]:

@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from heapq import nlargest
 from itertools import chain, pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 from processing_time.model import ALL_COMPANIES, Sample, Window
 from processing_time.sources.scope import Service
 from processing_time.sources.snapshot import Row
+
+Time = TypeVar("Time", bound=Any)
 
 Ask = Callable[..., Iterator[Row]]
 """Called with the path of an SQL file, ``identifiers`` and values to bind; gives its rows."""
@@ -114,17 +116,7 @@ class _Phases:
 
     def stretches(self) -> list[tuple[int, int]]:
         """The times at which any phase lasts, with the long gaps between them left out."""
-        phases = sorted(phase[:2] for own in self._by_staff.values() for phase in own)
-        if not phases:
-            return []
-        reach, gaps = phases[0][1], []
-        for starts, ends in phases[1:]:
-            if starts - reach > GAP:
-                gaps.append((starts - reach, reach, starts))
-            reach = max(reach, ends)
-        cuts = sorted((end, start) for _, end, start in nlargest(STRETCHES - 1, gaps))
-        edges = [phases[0][0], *(edge for cut in cuts for edge in cut), reach]
-        return list(zip(edges[::2], edges[1::2], strict=True))
+        return stretches((phase[:2] for own in self._by_staff.values() for phase in own), GAP)
 
     def match(self, bookings: Iterable[Row]) -> dict[int, set[int | None]]:
         """The bookings that start in a phase of another appointment, with the companies of those."""
@@ -146,6 +138,26 @@ class _Phases:
                     matched.setdefault(id_, set()).add(company_id)
                 place -= 1
         return matched
+
+
+def stretches(spans: Iterable[tuple[Time, Time]], gap: Any) -> list[tuple[Time, Time]]:
+    """The times that spans cover, in order, without the longest gaps between them.
+
+    :param spans: of numbers or datetimes.
+    :param gap: the difference of two; only a gap that is longer is left out.
+    """
+    ordered = sorted(spans)
+    if not ordered:
+        return []
+    reach = ordered[0][1]
+    gaps: list[tuple[Time, Time]] = []
+    for starts, ends in ordered[1:]:
+        if starts - reach > gap:
+            gaps.append((reach, starts))
+        reach = max(reach, ends)
+    cuts = sorted(nlargest(STRETCHES - 1, gaps, key=lambda cut: cut[1] - cut[0]))
+    edges = [ordered[0][0], *(edge for cut in cuts for edge in cut), reach]
+    return list(zip(edges[::2], edges[1::2], strict=True))
 
 
 def _candidates(phases: _Phases, ask: Ask, columns: Container[str]) -> Iterator[Iterator[Row]]:
