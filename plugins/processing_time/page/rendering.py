@@ -6,8 +6,9 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 
+from processing_time import templates
 from processing_time.page import charts, words
 from processing_time.settings import ROOT
 
@@ -24,12 +25,6 @@ def render(template: str, **values: Any) -> str:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates.environment(TEMPLATES)
     environment.globals.update(line=charts.line, hourly=charts.hourly, sign=words.SIGNS, word=words.word)
     return environment

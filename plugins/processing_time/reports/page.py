@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import base64
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
+from processing_time import templates
 from processing_time.reports.document import Answer, Checklist, Judgement, Report, Table
 from processing_time.reports.language import TEMPLATES, Language
 
@@ -16,13 +15,7 @@ _ARROWS = {Judgement.GOOD: "✓", Judgement.BAD: "✗", Judgement.NEUTRAL: ""}
 
 def render(report: Report, language: Language) -> str:
     """The page of a report."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates.environment(TEMPLATES)
     environment.tests.update(
         table=lambda part: isinstance(part, Table), checklist=lambda part: isinstance(part, Checklist)
     )
