@@ -5,17 +5,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date
+from functools import partial
 
 from processing_time.evaluation import judge
 from processing_time.model import ALL_COMPANIES, Sample, State
 from processing_time.reports import trend
+from processing_time.reports.change import change, judged
 from processing_time.reports.document import Figure, Judgement
 from processing_time.reports.language import Language
 from processing_time.reports.monthly_period import window
 from processing_time.reports.monthly_rollup import Rollup
 from processing_time.reports.trend import Course
 from processing_time.reports.weekly_figures import ADOPTION, SHARE
-from processing_time.reports.weekly_trend import compare
 from processing_time.settings import Metric, Settings
 from processing_time.store_reports import Period, Rolled, Trend
 
@@ -175,25 +176,18 @@ class Words:
 
     def judged(self, key: str, course: Course) -> Judgement:
         """Whether it is good where a metric goes."""
-        return self._good(key, course.trend)
-
-    def _good(self, key: str, direction: Trend) -> Judgement:
-        if direction not in (Trend.UP, Trend.DOWN):
-            return Judgement.NEUTRAL
-        metric = self.metric(key)
-        better = "higher" if key in USE else metric.better if metric else "lower"
-        return Judgement.GOOD if (direction is Trend.UP) == (better == "higher") else Judgement.BAD
+        return judged(course.trend, self._better(key))
 
     def _change(self, key: str) -> tuple[str, Judgement]:
-        """The change against the month before, and whether it is good; neutral where chance would do."""
-        row, before = self.row(key), self.row(key, -1)
-        if row is None or row.value is None or before is None or before.value is None:
-            return "", Judgement.NEUTRAL
-        text = self.number(key, row.value - before.value, signed=True)
-        direction = compare(row, before, self.settings)
-        if direction is Trend.FLAT and row.value != before.value:
-            return self.language.say("{change}, within chance", change=text), Judgement.NEUTRAL
-        return text, self._good(key, direction)
+        """The change against the month before, and whether it is good."""
+        worded = partial(self.number, key, signed=True)
+        return change(
+            self.row(key), self.row(key, -1), worded, self._better(key), self.settings, self.language
+        )
+
+    def _better(self, key: str) -> str:
+        metric = self.metric(key)
+        return "higher" if key in USE else metric.better if metric else "lower"
 
     def _known(self, key: str, months: int) -> float | None:
         row = self.row(key, months)

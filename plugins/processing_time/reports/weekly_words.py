@@ -4,15 +4,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from processing_time.evaluation import judge
 from processing_time.model import State
+from processing_time.reports.change import change
 from processing_time.reports.document import Judgement
 from processing_time.reports.language import Language
 from processing_time.reports.weekly_figures import Figures
-from processing_time.reports.weekly_trend import compare
 from processing_time.settings import Settings
-from processing_time.store_reports import Trend
 
 SHOWN = (
     *("phase_creation_success_rate", "calcom_sync_success_rate", "orphaned_appointments"),
@@ -102,19 +102,16 @@ class Words:
         return "" if before is None or before.value is None else self.value(key, before.value)
 
     def change(self, key: str) -> tuple[str, Judgement]:
-        """The change against the week before, and whether it is good; neutral where chance would do."""
-        row, before = self.figures.row(key), self.figures.previous(key)
-        if row is None or row.value is None or before is None or before.value is None:
-            return "", Judgement.NEUTRAL
-        text = self.value(key, row.value - before.value, signed=True)
-        trend = compare(row, before, self.settings)
-        if trend is Trend.FLAT and row.value != before.value:
-            return self.language.say("{change}, within chance", change=text), Judgement.NEUTRAL
-        if trend in (Trend.FLAT, Trend.TOO_FEW):
-            return text, Judgement.NEUTRAL
+        """The change against the week before, and whether it is good."""
         metric = self.settings.metrics.get(key)
-        better = metric is None or metric.better == "higher"
-        return text, Judgement.GOOD if (trend is Trend.UP) == better else Judgement.BAD
+        return change(
+            self.figures.row(key),
+            self.figures.previous(key),
+            partial(self.value, key, signed=True),
+            metric.better if metric else "higher",
+            self.settings,
+            self.language,
+        )
 
     def and_more(self, left: int) -> str:
         """How many of something were left out; empty when none were."""
