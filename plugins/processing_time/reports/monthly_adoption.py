@@ -117,22 +117,11 @@ class Adoption:
             rows.append(
                 (str(company_id), *map(number, numbers), self._share(*part), self._earlier(company_id))
             )
-        return Table(
-            title=say("Roll-out by company"),
-            head=(
-                say("Company"),
-                say("Services with processing time"),
-                say("Switched on"),
-                say("Booked"),
-                say("Appointments"),
-                say("Share"),
-                say("Month before"),
-            ),
-            rows=tuple(rows[:SHOWN]),
-            numeric=frozenset(range(1, 7)),
-            empty=say("No service has processing time."),
-            note=self._left_out(len(rows)),
+        head = (
+            *(say("Company"), say("Services with processing time"), say("Switched on"), say("Booked")),
+            *(say("Appointments"), say("Share"), say("Month before")),
         )
+        return self._table(say("Roll-out by company"), head, rows, frozenset(range(1, 7)))
 
     def _by_service(self, counted: Counted) -> Table:
         say, number = self._language.say, self._language.number
@@ -150,20 +139,17 @@ class Adoption:
                     self._share(use.with_phases, use.appointments) if use else "–",
                 )
             )
-        return Table(
-            title=say("Roll-out by service"),
-            head=(
-                say("Service"),
-                say("Company"),
-                say("Switched on"),
-                say("Appointments"),
-                say("With phases"),
-            ),
-            rows=tuple(rows[:SHOWN]),
-            numeric=frozenset({3, 4}),
-            empty=say("No service has processing time."),
-            note=self._left_out(len(rows)),
-        )
+        head = (say("Service"), say("Company"), say("Switched on"), say("Appointments"), say("With phases"))
+        return self._table(say("Roll-out by service"), head, rows, frozenset({3, 4}))
+
+    def _table(
+        self, title: str, head: tuple[str, ...], rows: Sequence[tuple[str, ...]], numeric: frozenset[int]
+    ) -> Table:
+        """The first rows of a table, and how many are left out."""
+        left = len(rows) - SHOWN
+        note = self._language.say("and {n} more", n=self._language.number(left)) if left > 0 else ""
+        empty = self._language.say("No service has processing time.")
+        return Table(title, head, tuple(rows[:SHOWN]), numeric, empty, note)
 
     def _share(self, part: int, whole: int) -> str:
         return self._language.quantity(100 * part / whole, "%", 1) if whole else "–"
@@ -171,10 +157,6 @@ class Adoption:
     def _earlier(self, company_id: int) -> str:
         row = self._before.get(company_id)
         return self._language.quantity(row.value, "%", 1) if row and row.value is not None else "–"
-
-    def _left_out(self, rows: int) -> str:
-        left = rows - SHOWN
-        return self._language.say("and {n} more", n=self._language.number(left)) if left > 0 else ""
 
 
 def _booked(counted: Counted, service: Service) -> int:

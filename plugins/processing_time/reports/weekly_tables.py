@@ -132,43 +132,21 @@ def _baselines(words: Words) -> Table:
         value = words.figures.sample(key).value if metric and metric.enabled else None
         return say("not measurable here") if value is None else words.value(key, value)
 
-    rows: list[tuple[str, str, str, str]] = [
-        (
-            say("Phase creation time"),
-            _range(language, "20–50", "ms"),
-            metric("phase_creation_time"),
-            say("mean of the log's durations"),
-        ),
-        (
-            say("Cache hit rate"),
-            _range(language, "80–90", "%"),
-            metric("availability_cache_hit_rate"),
-            say("of the log's requests"),
-        ),
-        (
-            say("Cal.com sync time"),
-            _range(language, "200–500", "ms"),
-            metric("calcom_sync_time"),
-            say("a log metric of that name"),
-        ),
-        (
-            say("Observer overhead"),
-            _range(language, "< 10", "ms"),
-            metric("observer_overhead"),
-            say("a log metric of that name"),
-        ),
-        (
-            say("Database query time"),
-            _range(language, "< 5", "ms"),
-            *_query_time(words),
-        ),
-    ]
+    def expected(numbers: str, unit: str) -> str:
+        return f"{numbers}\u00a0{language.unit(unit)}"
+
+    mean, requests = say("mean of the log's durations"), say("of the log's requests")
+    by_name = say("a log metric of that name")
+    sync, observer = metric("calcom_sync_time"), metric("observer_overhead")
+    rows = (
+        (say("Phase creation time"), expected("20–50", "ms"), metric("phase_creation_time"), mean),
+        (say("Cache hit rate"), expected("80–90", "%"), metric("availability_cache_hit_rate"), requests),
+        (say("Cal.com sync time"), expected("200–500", "ms"), sync, by_name),
+        (say("Observer overhead"), expected("< 10", "ms"), observer, by_name),
+        (say("Database query time"), expected("< 5", "ms"), *_query_time(words)),
+    )
     head = (say("Metric"), say("Expected"), say("Measured"), say("What is measured"))
-    return Table(say("Baseline"), head, tuple(rows), frozenset({1, 2}))
-
-
-def _range(language: Language, numbers: str, unit: str) -> str:
-    return f"{numbers}\u00a0{language.unit(unit)}"
+    return Table(say("Baseline"), head, rows, frozenset({1, 2}))
 
 
 def _query_time(words: Words) -> tuple[str, str]:
