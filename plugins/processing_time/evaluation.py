@@ -288,6 +288,11 @@ def glob_sightings(facts: Mapping[str, Any], as_of: datetime) -> dict[str, str]:
     return {glob_sighting(g): as_of.isoformat() for g, files in facts.get("globs", {}).items() if files}
 
 
+def measured_whole(facts: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The sources that were read whole; of a log without one of its hosts the next check reads this stretch again."""
+    return [source for source, given in facts.items() if not given.get("missing_hosts")]
+
+
 def believable(
     collected: Mapping[str, Collected | str], memory: Memory, settings: Settings, as_of: datetime
 ) -> dict[str, Collected | str]:

@@ -134,11 +134,11 @@ def _source_of(metric: str, settings: Settings) -> str:
 def _source(
     source: str, verdicts: Sequence[Verdict], open_keys: Set[tuple[str, int]], settings: Settings
 ) -> Finding | None:
-    """One finding for a source whose enabled metrics are all lost because it could not be read."""
+    """One finding for a source that could not be read: all its enabled metrics are lost, but for what fires anyway."""
     rule, names = source_rule(source), settings.enabled(source)
     own = [v for v in verdicts if v.company_id == ALL_COMPANIES and v.metric in names]
     lost = [v for v in own if v.sample.loss is Loss.SOURCE]
-    if lost and len(lost) == len(names):
+    if lost and len(lost) + sum(v.state.bad for v in own) == len(names):
         return Finding(
             rule,
             ALL_COMPANIES,

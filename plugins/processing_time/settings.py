@@ -70,7 +70,7 @@ class Application(Section):
     """how Laravel writes times (`APP_TIMEZONE`)"""
     logs: tuple[str, ...]
     """every file that matches, rotated and gzipped ones too"""
-    log_hosts: dict[str, LogHost]
+    log_hosts: dict[str, LogHost] = Field(default_factory=dict)
     """hosts that each write a log of their own, by a name of your choice; `{}`: every worker sees the whole log"""
     log_host_wait: Duration
     """a check waits so long for the logs of all hosts; what is missing then is `unknown`"""
@@ -485,7 +485,9 @@ class Settings(Section):
     def _hosts_leave_time(self) -> Self:
         wait, deadline = self.application.log_host_wait, self.schedule.deadline
         if self.application.log_hosts and wait >= deadline:
-            raise ValueError(f"application.log_host_wait ({wait}) must be below schedule.deadline ({deadline})")
+            raise ValueError(
+                f"application.log_host_wait ({wait}) must be below schedule.deadline ({deadline})"
+            )
         return self
 
     @model_validator(mode="after")

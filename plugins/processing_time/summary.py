@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -50,7 +50,8 @@ class Row:
 class Summary:
     """A check in a few lines. ``as_of`` is aware, in UTC; every text is in the zone of the settings.
 
-    ``today``, ``failures`` and ``cached_entries`` are None when their source could not be read.
+    ``today``, ``failures`` and ``cached_entries`` are None when their source could not be read. ``missing_hosts`` are the
+    hosts whose log was not: ``failures`` are those of the others.
     """
 
     as_of: datetime
@@ -62,6 +63,7 @@ class Summary:
     cached_entries: int | None
     rows: tuple[Row, ...]
     checklist: tuple[ChecklistLine, ...] = ()
+    missing_hosts: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for XCom."""
@@ -81,6 +83,7 @@ class Summary:
                 "checklist": tuple(
                     ChecklistLine(**{**line, "answer": Answer(line["answer"])}) for line in data["checklist"]
                 ),
+                "missing_hosts": tuple(data.get("missing_hosts", ())),
             }
         )
 
@@ -89,6 +92,8 @@ class Summary:
         """What the real-time health check prints: flags, today's totals, failures in 24 hours, cached entries."""
         today = f"{self.today[1]} of {self.today[0]} with phases" if self.today else "not measured"
         failures = "not measured" if self.failures is None else str(self.failures)
+        if self.failures is not None and self.missing_hosts:
+            failures = f"at least {failures}, {without(self.missing_hosts)}"
         entries = "not measured" if self.cached_entries is None else str(self.cached_entries)
         return [
             f"Feature flags: {', '.join(self.flags)}",
@@ -125,7 +130,13 @@ def summarise(
         cached_entries=facts.get("redis", {}).get("entries"),
         rows=tuple(_row(v, settings, timeline) for v in overall),
         checklist=tuple(checklist(facts, settings)) if _posts_checklist(settings, timeline) else (),
+        missing_hosts=tuple(facts.get("log", {}).get("missing_hosts", ())),
     )
+
+
+def without(hosts: Collection[str]) -> str:
+    """Which hosts' logs are not in a count."""
+    return f"without the log of {', '.join(hosts)}"
 
 
 def flag_lines(flags: Mapping[str, Any] | str) -> list[str]:
@@ -153,8 +164,7 @@ def checklist(facts: Facts, settings: Settings) -> list[ChecklistLine]:
     """The daily checklist over the whole day: each item with its answer and counts, never a bare box."""
     database, log = facts.get("mysql", {}), facts.get("log", {})
     today, sync = database.get("today"), database.get("sync_today")
-    cache = log.get("today", {}).get("availability_cache_hit_rate")
-    critical = log.get("critical_records_today")
+    cache = None if log.get("missing_hosts") else log.get("today", {}).get("availability_cache_hit_rate")
 
     def target(key: str) -> float | None:
         metric = settings.metrics.get(key)
@@ -182,13 +192,7 @@ def checklist(facts: Facts, settings: Settings) -> list[ChecklistLine]:
             today["with_phases"] if today else None,
             today["eligible"] if today else None,
         ),
-        ChecklistLine("No critical errors in the log", Answer.UNKNOWN, "not measured")
-        if critical is None
-        else ChecklistLine(
-            "No critical errors in the log",
-            Answer.NO if critical else Answer.YES,
-            f"{critical} records at level CRITICAL or above",
-        ),
+        _critical_errors(log),
         rate(
             "Cache hit rate",
             "availability_cache_hit_rate",
@@ -203,6 +207,19 @@ def checklist(facts: Facts, settings: Settings) -> list[ChecklistLine]:
             sync["eligible"] if sync else None,
         ),
     ]
+
+
+def _critical_errors(log: Mapping[str, Any]) -> ChecklistLine:
+    item = "No critical errors in the log"
+    number, hosts = log.get("critical_records_today"), log.get("missing_hosts")
+    if number is None or (hosts and not number):
+        return ChecklistLine(item, Answer.UNKNOWN, _behind("not measured", hosts))
+    counts = _behind(f"{number} records at level CRITICAL or above", hosts)
+    return ChecklistLine(item, Answer.NO if number else Answer.YES, counts)
+
+
+def _behind(text: str, hosts: Collection[str] | None) -> str:
+    return f"{text}, {without(hosts)}" if hosts else text
 
 
 def window_text(window: Window, timeline: Timeline) -> str:

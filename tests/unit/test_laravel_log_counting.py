@@ -16,8 +16,8 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from processing_time import settings as configuration
-from processing_time.sources import laravel_log
 from processing_time.sources.laravel_log import records
+from processing_time.sources.laravel_log.asked import Asked
 from processing_time.sources.laravel_log.matching import Finder, Group, Mark, Memo
 from processing_time.sources.laravel_log.scanning import Plan, Tally
 from processing_time.timeline import Timeline
@@ -154,7 +154,7 @@ def test_a_fortnight_s_tallies_are_small_whatever_is_asked_for() -> None:
     settings = configuration.load()
     as_of = datetime(2026, 3, 10, 11, tzinfo=UTC)
     timeline = Timeline(as_of, settings.zone, ZoneInfo("UTC"), as_of - timedelta(days=14))
-    asked = laravel_log._Reading(settings, timeline, None)._plan
+    asked = Asked(settings, timeline).plan
     tallies = [Tally(asked, first) for first in asked.series_from]
     sliding = [rule for rule in settings.log_rules.values() if rule.within]
     seconds = 14 * 24 * 3600 + 3600

@@ -77,6 +77,21 @@ def test_summary_says_what_the_health_check_prints(settings: Settings) -> None:
     assert Summary.from_json(summary.to_json()) == summary
 
 
+def test_what_was_read_without_a_host_is_at_least_that(settings: Settings) -> None:
+    line = timeline("2026-06-10T20:00+02:00")
+    facts = {**FACTS, "log": {**FACTS["log"], "missing_hosts": {"web2": "its worker is off"}}}
+    summary = summarise(verdicts(line, settings), facts, FLAGS, settings, line)
+    assert summary.lines[2] == "Phase creation failures in 24 h: at least 18, without the log of web2"
+    assert Summary.from_json(summary.to_json()) == summary
+    quiet, cache = summary.checklist[1:3]
+    assert (quiet.answer, quiet.counts) == (Answer.UNKNOWN, "not measured, without the log of web2")
+    assert (cache.answer, cache.counts) == (Answer.UNKNOWN, "not measured")
+    facts["log"]["critical_records_today"] = 2
+    loud = summarise(verdicts(line, settings), facts, FLAGS, settings, line).checklist[1]
+    assert loud.answer is Answer.NO
+    assert loud.counts == "2 records at level CRITICAL or above, without the log of web2"
+
+
 def test_what_was_not_read_is_not_measured(settings: Settings) -> None:
     line = timeline("2026-06-10T14:00+02:00")
     summary = summarise(verdicts(line, settings), {}, "no such file", settings, line)

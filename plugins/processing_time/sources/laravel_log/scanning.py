@@ -85,6 +85,13 @@ class Tally:
         self.series = array("H", bytes(2 * (plan.end - self._first)))
         self.numbers = array("d")
 
+    @classmethod
+    def of(cls, since: list[int], newest: int | None, series: array[int], numbers: array[float]) -> Tally:
+        """One that was counted elsewhere, to be added to another one."""
+        tally = cls.__new__(cls)
+        tally.since, tally.newest, tally.series, tally.numbers = since, newest, series, numbers
+        return tally
+
     def note(self, times: list[int]) -> None:
         """Count records seen at some seconds."""
         if not times:
@@ -103,7 +110,8 @@ class Tally:
         self.since = [ours + theirs for ours, theirs in zip(self.since, other.since, strict=True)]
         self.newest = _later(self.newest, other.newest)
         # As one large number each, which is a hundred times faster: no digit of 16 bits can overflow.
-        total = int.from_bytes(self.series, sys.byteorder) + int.from_bytes(other.series, sys.byteorder)
+        ours, theirs = _bounded(self.series), _bounded(other.series)
+        total = int.from_bytes(ours, sys.byteorder) + int.from_bytes(theirs, sys.byteorder)
         self.series = array("H", total.to_bytes(len(self.series) * 2, sys.byteorder))
         self.numbers.extend(other.numbers)
 
@@ -114,6 +122,10 @@ class Tally:
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Unpack again."""
         vars(self).update(state, series=array("H", zlib.decompress(state["series"])))
+
+
+def _bounded(series: array[int]) -> array[int]:
+    return series if max(series, default=0) <= _MOST else array("H", (min(n, _MOST) for n in series))
 
 
 def _later(one: int | None, other: int | None) -> int | None:
