@@ -23,6 +23,7 @@ from processing_time.sources.laravel_log.slices import parts
 
 DAY = timedelta(hours=24)
 GROUPS_SHOWN = 10
+QUESTION = "Errors of AppointmentPhase… in the log, 24 hours"
 _SIGN = b"AppointmentPhase"
 _BAD = frozenset({"ERROR", "CRITICAL", "ALERT", "EMERGENCY"})
 _TRACE = 4096
@@ -58,14 +59,17 @@ class Group:
 
 
 def findings(request: Request, hands: Hands) -> Iterator[Finding]:
-    """The groups, most frequent first."""
+    """The groups, most frequent first; where hosts have logs of their own, which hosts to look at."""
     settings = hands.settings
+    if settings.application.log_hosts:
+        yield _elsewhere(hands)
+        return
     groups = read(settings, request.as_of - DAY, request.as_of)
     total = sum(group.count for group in groups.values())
     ordered = sorted(groups.items(), key=lambda item: (-item[1].count, item[0].message))
     items = [_line(told, group, settings.zone) for told, group in ordered]
     yield Finding(
-        "Errors of AppointmentPhase… in the log, 24 hours",
+        QUESTION,
         f"{total} in {len(groups)} {'group' if len(groups) == 1 else 'groups'}" if total else "none",
         "mend their cause (a lock, a missing column after a deployment, a full disk), then start this form with"
         " action create_missing_phases"
@@ -74,6 +78,22 @@ def findings(request: Request, hands: Hands) -> Iterator[Finding]:
         shown(items, GROUPS_SHOWN, "groups"),
         {"log_errors": total},
     )
+
+
+def _elsewhere(hands: Hands) -> Finding:
+    """This task runs on one machine: what the last check counted on all of them, and where to look."""
+    hosts = ", ".join(hands.settings.application.log_hosts)
+    answer, facts = "not read here: each host has a log of its own", {}
+    if at := hands.store.newest_finished():
+        counts = (
+            v.sample.detail["last_24h"]
+            for v in hands.store.verdicts(at)
+            if v.metric == "phase_creation_failures" and not v.sample.loss
+        )
+        if (number := next(counts, None)) is not None:
+            answer += f"; the check of {at.astimezone(hands.settings.zone):%a %d %b %H:%M} counted {number}"
+            facts = {"log_errors": number}
+    return Finding(QUESTION, answer, f"look for AppointmentPhase in the logs of {hosts}", facts=facts)
 
 
 def read(settings: Settings, start: datetime, end: datetime) -> dict[Told, Group]:

@@ -164,7 +164,9 @@ def _notes(words: Words) -> Iterator[str]:
         measured = figures.measured.get((key, figures.company))
         if measured and measured.samples > 1:
             yield language.say(
-                "{metric}: put together from {n} checks, because the log no longer holds the whole week.",
+                "{metric}: put together from {n} checks, because each host has a log of its own."
+                if words.settings.application.log_hosts
+                else "{metric}: put together from {n} checks, because the log no longer holds the whole week.",
                 metric=words.title(key),
                 n=language.number(measured.samples),
             )
