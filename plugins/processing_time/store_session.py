@@ -14,6 +14,7 @@ import logging
 import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,9 +34,11 @@ _CREATE = (
     f"GRANT ALL ON {SCHEMA}.* TO '<login of processing_time_store>'@'%';"
 )
 _NO_TABLE, _NO_DATABASE = 1146, 1049
-_DENIED = frozenset({1044, 1045, 1142, 1143, 1227, 1698})
+DENIED = frozenset({1044, 1045, 1142, 1143, 1227, 1698})
+"""Error numbers of a login or a grant that is missing."""
 _CONNECTION_LOST = frozenset({1053, 1927, 2002, 2003, 2005, 2006, 2013, 2055, 4031})
-_LOCKED_OUT = frozenset({1205, 1213})
+LOCKED_OUT = frozenset({1205, 1213})
+"""Error numbers of a lock that was waited for in vain, and of a deadlock."""
 
 
 class StoreError(Exception):
@@ -74,9 +77,9 @@ class Session:
         :raises StoreError: when the store cannot be reached, does not exist or lacks grants.
         """
         with _in_words():
-            for attempt in _again():
+            for attempt in again(_passing):
                 with attempt, self._cursor() as cursor, self._locked(cursor, lock, wait):
-                    result = _transaction(cursor, work)
+                    result = transaction(cursor.execute, partial(work, cursor))
         return result
 
     @contextlib.contextmanager
@@ -88,7 +91,7 @@ class Session:
         :raises StoreError: when the store cannot be used.
         """
         with _in_words():
-            for attempt in _again():
+            for attempt in again(_passing):
                 with attempt, self._cursor() as cursor:
                     self._take(cursor, lock, wait)
         try:
@@ -111,7 +114,7 @@ class Session:
             with contextlib.closing(self._connection.cursor()) as cursor:
                 yield cursor
         except Exception as error:
-            if _code(error) in _CONNECTION_LOST or not _alive(self._connection):
+            if error_code(error) in _CONNECTION_LOST or not _alive(self._connection):
                 self.close()
             raise
         except (
@@ -190,23 +193,26 @@ def to_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
-def _again() -> Retrying:
+def again(passing: Callable[[BaseException], bool]) -> Retrying:
+    """Attempts, with pauses between them, while the error is one that passes; the last error is raised."""
     return Retrying(
-        retry=retry_if_exception(lambda error: _code(error) in _CONNECTION_LOST | _LOCKED_OUT),
+        retry=retry_if_exception(passing),
         stop=stop_after_attempt(ATTEMPTS),
         wait=wait_random_exponential(multiplier=0.1, max=2),
         reraise=True,
     )
 
 
-def _transaction(cursor: Any, work: Callable[[Any], T]) -> T:
-    cursor.execute("START TRANSACTION")
+def transaction(execute: Callable[[str], object], work: Callable[[], T]) -> T:
+    """Do ``work`` between the beginning and the commit of a transaction; nothing of it stays when it raises."""
+    execute("START TRANSACTION")
     try:
-        result = work(cursor)
-        cursor.execute("COMMIT")
+        result = work()
+        execute("COMMIT")
     except BaseException:
+        # A connection that broke has rolled back by itself.
         with contextlib.suppress(Exception):
-            cursor.execute("ROLLBACK")
+            execute("ROLLBACK")
         raise
     return result
 
@@ -228,7 +234,7 @@ def _version(cursor: Any) -> int:
     try:
         (row,) = fetch(cursor, "SELECT COALESCE(MAX(version), 0) AS version FROM schema_version")
     except Exception as error:
-        if _code(error) == _NO_TABLE:
+        if error_code(error) == _NO_TABLE:
             return 0
         raise
     return int(row["version"])
@@ -255,10 +261,14 @@ def _alive(connection: Any) -> bool:
     return True
 
 
-def _code(error: BaseException) -> int | None:
+def error_code(error: BaseException) -> int | None:
     """The error number of the server or the client library, with mysqlclient and mysql-connector-python alike."""
     code = getattr(error, "errno", None) or next(iter(error.args), None)
     return code if isinstance(code, int) else None
+
+
+def _passing(error: BaseException) -> bool:
+    return error_code(error) in _CONNECTION_LOST | LOCKED_OUT
 
 
 @contextlib.contextmanager
@@ -267,10 +277,10 @@ def _in_words() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        code = _code(error)
+        code = error_code(error)
         if code == _NO_DATABASE:
             problem = f"its database does not exist: run {_CREATE}"
-        elif code in _DENIED:
+        elif code in DENIED:
             problem = f"the server refuses it (error {code}): check its login, or run {_CREATE}"
         elif code in _CONNECTION_LOST:
             problem = (

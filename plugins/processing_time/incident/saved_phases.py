@@ -13,13 +13,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
-
 from processing_time import grants
 from processing_time.incident.action import Hands, Refused
 from processing_time.sources import queries
 from processing_time.sources.snapshot import driver_errors, session_statements
 from processing_time.store_incident import Copy, Row
+from processing_time.store_session import DENIED, LOCKED_OUT, again, error_code, transaction
 
 T = TypeVar("T")
 
@@ -33,15 +32,12 @@ CHANGED: Mapping[str, str] = {
     "deleted_at": "was deleted",
 }
 NEEDED = ("SELECT", "INSERT", "DELETE")
-ATTEMPTS = 5
 
 _NUMBERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "double"})
 _TIMES = frozenset({"date", "datetime", "timestamp", "time", "year"})
 _TEXTS = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum", "set", "json"})
 _BINARY = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"})
 _EXACT = _NUMBERS | _TIMES | _TEXTS | _BINARY | {"float", "bit", "uuid", "inet4", "inet6"}
-_LOCKED_OUT = frozenset({1205, 1213})
-_DENIED = frozenset({1044, 1045, 1142, 1143, 1227, 1698})
 
 
 class NotAsItWas(Exception):
@@ -55,7 +51,7 @@ class BrokenOff(Exception):
         self.code = code
         why = (
             "grant its login SELECT, and INSERT and DELETE on appointment_phases"
-            if code in _DENIED
+            if code in DENIED
             else "nothing is lost, run it again to go on"
         )
         super().__init__(f"the connection processing_time_mysql_write failed (error {code}): {why}")
@@ -213,24 +209,9 @@ class PhaseTable:
         return queries.bind(query.statement(identifiers or {}), values, query.path)
 
     def _transaction(self, work: Callable[[], T]) -> T:
-        for attempt in Retrying(
-            retry=retry_if_exception(
-                lambda error: isinstance(error, BrokenOff) and error.code in _LOCKED_OUT
-            ),
-            stop=stop_after_attempt(ATTEMPTS),
-            wait=wait_random_exponential(multiplier=0.1, max=2),
-            reraise=True,
-        ):
+        for attempt in again(lambda error: isinstance(error, BrokenOff) and error.code in LOCKED_OUT):
             with attempt:
-                self._execute("START TRANSACTION")
-                try:
-                    result = work()
-                    self._execute("COMMIT")
-                except BaseException:
-                    # A connection that broke has rolled back by itself.
-                    with contextlib.suppress(Exception):
-                        self._execute("ROLLBACK")
-                    raise
+                result = transaction(self._execute, work)
         return result
 
     def _rows(self, sql: str, values: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
@@ -301,8 +282,7 @@ def _in_words() -> Iterator[None]:
     try:
         yield
     except driver_errors() as error:
-        number = getattr(error, "errno", None) or next(iter(error.args), None)
-        raise BrokenOff(number if isinstance(number, int) else None) from None
+        raise BrokenOff(error_code(error)) from None
 
 
 def _as_text(column: str, type_: str) -> str:
