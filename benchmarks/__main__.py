@@ -26,8 +26,9 @@ from benchmarks import machine
 from benchmarks.figures import Bench, Size
 from benchmarks.record import ABSENT, PARTS, as_json
 from benchmarks.report import table
-from benchmarks.work import WORK, Busy, only_one
+from benchmarks.work import WORK, only_one
 from demo.processes import ServiceError
+from demo.workplace import Busy
 
 
 def main() -> int:

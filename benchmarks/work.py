@@ -3,27 +3,14 @@
 
 from __future__ import annotations
 
-import fcntl
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
+
+from demo.workplace import held
 
 WORK = Path(__file__).resolve().parents[1] / ".bench"
 
 
-class Busy(RuntimeError):
-    """Another benchmark is running; the message says what to do."""
-
-
-@contextmanager
-def only_one() -> Iterator[None]:
+def only_one() -> AbstractContextManager[None]:
     """Hold the directory; raises Busy when another benchmark has it."""
-    WORK.mkdir(exist_ok=True)
-    with (WORK / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Busy(
-                f"Another benchmark is running in {WORK}: wait for it, or end it with Ctrl-C."
-            ) from None
-        yield
+    return held(WORK, f"Another benchmark is running in {WORK}: wait for it, or end it with Ctrl-C.")

@@ -64,17 +64,21 @@ class AirflowRuns:
             raise ServiceError("A DAG does not load.\n" + "\n".join(bag.import_errors.values()))
         return dict(bag.dags)
 
-    def check(self, as_of: datetime) -> dict[str, str]:
-        """Run the health check for `as_of`; the states of its tasks by name."""
-        return self.run(HEALTH_CHECK, as_of)
+    def check(self, as_of: datetime) -> None:
+        """Run the health check for `as_of`; it may turn red over what it found."""
+        self.run(HEALTH_CHECK, as_of, but="verdict")
 
-    def run(self, dag_id: str, as_of: datetime) -> dict[str, str]:
-        """Run a DAG for `as_of`; the states of its tasks by name."""
+    def run(self, dag_id: str, as_of: datetime, *, but: str = "") -> None:
+        """Run a DAG for `as_of`; raises ServiceError with Airflow's words when a task but that one fails."""
         with self._quiet():
             run = self._dags[dag_id].test(run_conf={"as_of": as_of.isoformat()})
-            return {instance.task_id: str(instance.state) for instance in run.get_task_instances()}
+            failed = {i.task_id for i in run.get_task_instances() if i.state == "failed"} - {but}
+        if failed:
+            raise ServiceError(
+                f"{', '.join(sorted(failed))} failed, see {self._chatter}.\n{self._complaints()}"
+            )
 
-    def complaints(self) -> str:
+    def _complaints(self) -> str:
         """The messages of the exceptions in the chatter, each once; without one, its last lines."""
         lines = self._chatter.read_text(encoding="utf-8", errors="replace").splitlines()
         raised = [line for line in lines if _EXCEPTION.match(line)]

@@ -3,27 +3,10 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 
 from demo import stage
-from demo.processes import ServiceError, stop_leftover
-
-
-def main() -> int:
-    """Clean up; refuses while a demo is running."""
-    if not stage.DEMO.exists():
-        return 0
-    try:
-        with stage.only_one():
-            for pid_file in stage.DEMO.rglob("*.pid"):
-                stop_leftover(pid_file)
-            shutil.rmtree(stage.DEMO)
-    except ServiceError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
-
+from demo.workplace import clean
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(clean(stage.DEMO, stage.only_one))

@@ -80,7 +80,9 @@ class ReportDemo:
         PAGES.mkdir(parents=True, exist_ok=True)
         for old in PAGES.iterdir():
             old.unlink()
-        with terminal.timed(self._console, "A booking application, half a year old: MariaDB, Redis, a Laravel log"):
+        with terminal.timed(
+            self._console, "A booking application, half a year old: MariaDB, Redis, a Laravel log"
+        ):
             account = generate(_plan(self._calendar))
             services.application.build(account)
         with terminal.timed(self._console, "Airflow"):
@@ -91,7 +93,9 @@ class ReportDemo:
             services.slack.reset()  # what the checks told is not what is looked at here
         with terminal.timed(self._console, "The weekly report"):
             self._report(WEEKLY, self._calendar.monday)
-        with terminal.timed(self._console, "The monthly report, and the months before it as a backfill makes them"):
+        with terminal.timed(
+            self._console, "The monthly report, and the months before it as a backfill makes them"
+        ):
             _history(self._calendar)
             self._report(MONTHLY, self._calendar.first)
         self._save_pictures()

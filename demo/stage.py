@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shlex
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from demo.application import Application
 from demo.processes import ServiceError, free_port
 from demo.services import MariaDB, Redis
 from demo.slack import CHANNELS, ON_CALL_GROUP, StandInSlack
+from demo.workplace import held
 
 PROJECT = Path(__file__).resolve().parents[1]
 #: Where everything of a demo is; another place lets two run at once.
@@ -48,18 +48,9 @@ class Services:
             self.slack.reset()
 
 
-@contextmanager
-def only_one() -> Iterator[None]:
-    """Hold the demo directory; raises ServiceError when another demo has it."""
-    DEMO.mkdir(parents=True, exist_ok=True)
-    with (DEMO / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ServiceError(
-                f"Another demo is running in {DEMO}: end it with Ctrl-C, then try again."
-            ) from None
-        yield
+def only_one() -> AbstractContextManager[None]:
+    """Hold the demo directory; raises Busy when another demo has it."""
+    return held(DEMO, f"Another demo is running in {DEMO}: end it with Ctrl-C, then try again.")
 
 
 @contextmanager

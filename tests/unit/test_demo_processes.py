@@ -7,11 +7,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from demo.processes import ManagedProcess, ServiceError, find_program, stop_leftover
+from demo.workplace import clean, held
 
 SLEEP = [sys.executable, "-c", "import time; print('awake', flush=True); time.sleep(600)"]
 
@@ -97,3 +99,17 @@ def test_a_missing_program_names_its_package() -> None:
         ServiceError, match="no-such-server is not installed: run `apt-get install its-package`"
     ):
         find_program("no-such-server", "its-package")
+
+
+def test_a_directory_is_one_runs_own_and_is_cleaned_when_that_has_ended(
+    process: ManagedProcess, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alone = partial(held, tmp_path, "Somebody is here.")
+    with alone():
+        assert clean(tmp_path, alone) == 1
+    assert capsys.readouterr().err == "Somebody is here.\n"
+    assert process.pid is not None
+    assert clean(tmp_path, alone) == 0
+    assert process.pid is None
+    assert not tmp_path.exists()
+    assert clean(tmp_path, alone) == 0
