@@ -104,7 +104,8 @@ def _tell(context: Context, text: str) -> None:
 
     from processing_time.operators import connections, run
 
-    settings = run.settings(context["dag"].default_args.get("target", ""))
+    # A whole run's callback has no task, so the DAG is asked whose it is.
+    settings = run.settings((getattr(context["dag"], "default_args", None) or {}).get("target", ""))
     channel = settings.slack.channel("high")
     if not channel:
         log.warning("slack.channels is empty: nobody was told this: %s", text)
