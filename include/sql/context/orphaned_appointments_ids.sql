@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- The newest ids behind include/sql/metrics/orphaned_appointments.sql, as many for each company as are shown.
+-- The newest ids of those that include/sql/metrics/orphaned_appointments.sql counts and phase_creation_success_rate.sql
+-- misses phases of, as many for each company as are shown.
 -- needs appointments: id, service_id, created_at
 -- needs appointment_phases: appointment_id
 

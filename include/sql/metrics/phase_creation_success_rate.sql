@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- What: of the eligible appointments created in the window, those that have phases by now.
+-- What: of the eligible appointments created in the window, those that have phases by now. The newest ids of the others
+-- come from include/sql/context/orphaned_appointments_ids.sql.
 -- Unit: appointments. Window: created_at, without the last application.grace before the check.
 -- Owner: booking.
 -- needs appointments: id, service_id, created_at

@@ -151,9 +151,8 @@ class _Check:
             )
         columns, rows = self._snapshot.table(*self._statement(query, window))
         samples = tally.samples(key, metric, window, columns, rows, detail)
-        if queries.exists(f"context/{key}_ids.sql"):
-            samples = self._with_ids(samples, ask, f"context/{key}_ids.sql")
-        return samples
+        path = queries.about_failing(key, "ids")
+        return self._with_ids(samples, ask, path) if path else samples
 
     def _with_ids(self, samples: list[Sample], ask: overlaps.Ask, path: str) -> list[Sample]:
         """The samples with the newest ids of what fails in them; for each company its own."""

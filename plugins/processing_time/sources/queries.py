@@ -21,6 +21,9 @@ from processing_time.sources.snapshot import QueryFault
 
 GUIDE = "include/sql/metrics/README.md"
 
+IDS_OF = {"phase_creation_success_rate": "orphaned_appointments"}
+"""Metrics that find the same appointments failing as another one, and use its files about them."""
+
 _NEEDS = re.compile(r"^--\s*needs\s+(\w+):\s*(.+)$", re.MULTILINE)
 _COMMENT = re.compile(r"^\s*--.*$\n?", re.MULTILINE)
 _PARAMETER = re.compile(r"%\((\w+)\)s")
@@ -89,9 +92,10 @@ def read(path: str) -> Query:
     return Query(path, (SQL / path).read_text(encoding="utf-8"))
 
 
-def exists(path: str) -> bool:
-    """Whether there is such a file below ``include/sql``."""
-    return (SQL / path).is_file()
+def about_failing(key: str, what: str) -> str | None:
+    """The file about what fails in a metric: its ``ids``, or whether some of these fail ``again``; None without one."""
+    path = f"context/{IDS_OF.get(key, key)}_{what}.sql"
+    return path if (SQL / path).is_file() else None
 
 
 def bind(statement: str, values: Mapping[str, Any], path: str) -> tuple[str, dict[str, Any]]:

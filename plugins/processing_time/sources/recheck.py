@@ -27,7 +27,7 @@ def still_failing(connect: Callable[[], Any], settings: Settings, alerts: Iterab
 
     :param connect: gives a DB-API connection to the application's database; closed before the return.
     """
-    asked = [a for a in alerts if a.subjects and queries.exists(_path(a))]
+    asked = [(a, path) for a in alerts if a.subjects and (path := queries.about_failing(a.rule, "again"))]
     if not asked:
         return {}
     left: Left = {}
@@ -36,20 +36,16 @@ def still_failing(connect: Callable[[], Any], settings: Settings, alerts: Iterab
             unasked = SourceUnavailable("the feature flags do not matter here")
             found = scoping.shape(opened, scoping.TABLES)
             scope = scoping.scope(opened, settings.application, unasked, found)
-            for alert in asked:
-                left[alert.key] = (_count(opened, scope, alert), len(alert.subjects))
+            for alert, path in asked:
+                left[alert.key] = (_count(opened, scope, alert, path), len(alert.subjects))
     except (SourceUnavailable, QueryFault, ConnectionLost) as error:
         log.warning("The appointments of open alerts could not be asked about again: %s", error)
     return left
 
 
-def _count(opened: Snapshot, scope: Scope, alert: Alert) -> int:
-    query = queries.read(_path(alert))
+def _count(opened: Snapshot, scope: Scope, alert: Alert, path: str) -> int:
+    query = queries.read(path)
     scope.require(query, scope.identifiers)
     values = {**scope.values, "subjects": alert.subjects}
     rows = opened.rows(*queries.bind(query.statement(scope.identifiers), values, query.path))
     return int(rows[0][0])
-
-
-def _path(alert: Alert) -> str:
-    return f"context/{alert.rule}_again.sql"
