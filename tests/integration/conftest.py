@@ -70,30 +70,25 @@ class Runs:
 
 
 @pytest.fixture(scope="session")
-def _dag(airflow_db: None) -> Any:
+def bag(airflow_db: None) -> Any:
+    """Our DAGs, loaded once; a task that fails is tried again after a second."""
     from airflow.dag_processing.dagbag import DagBag
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PROCESSING_TIME__SCHEDULE__RETRY_DELAY", "1s")
-        bag = DagBag(PROJECT / "dags")
-    assert bag.import_errors == {}
-    return bag.dags["processing_time_health_check"]
+        loaded = DagBag(PROJECT / "dags")
+    assert loaded.import_errors == {}
+    return loaded
 
 
 @pytest.fixture
-def runs(_dag: Any) -> Runs:
+def runs(bag: Any) -> Runs:
     """Runs of the health check."""
-    return Runs(_dag)
+    return Runs(bag.dags["processing_time_health_check"])
 
 
 @pytest.fixture(scope="session")
-def _incident_dag(airflow_db: None) -> Any:
-    from airflow.dag_processing.dagbag import DagBag
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PROCESSING_TIME__SCHEDULE__RETRY_DELAY", "1s")
-        bag = DagBag(PROJECT / "dags")
-    assert bag.import_errors == {}
+def _incident_dag(bag: Any) -> Any:
     # The form is sent through the API, which knows what is in Airflow's database.
     from airflow.dag_processing.bundles.manager import DagBundlesManager
     from airflow.dag_processing.dagbag import sync_bag_to_db

@@ -20,7 +20,6 @@ from demo.slack import StandInSlack
 from demo.traffic import Plan, generate
 
 BERLIN = ZoneInfo("Europe/Berlin")
-PROJECT = Path(__file__).resolve().parents[2]
 #: The month in which the clocks change in spring, some days around it, and the run that is about it.
 START, END = (datetime(2026, month, 1, tzinfo=BERLIN).astimezone(UTC) for month in (3, 4))
 RUN = datetime(2026, 4, 1, 7, tzinfo=BERLIN).astimezone(UTC)
@@ -48,14 +47,8 @@ def built(
     return application
 
 
-@pytest.fixture(scope="session")
-def dag(airflow_db: None) -> Any:
-    from airflow.dag_processing.dagbag import DagBag
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PROCESSING_TIME__SCHEDULE__RETRY_DELAY", "1s")
-        bag = DagBag(PROJECT / "dags")
-    assert bag.import_errors == {}
+@pytest.fixture
+def dag(bag: Any) -> Any:
     return bag.dags["processing_time_monthly_rollup"]
 
 

@@ -23,23 +23,12 @@ from processing_time.reports.document import Picture
 from processing_time.reports.language import Language
 from tests.integration.test_health_check import rows
 
-PROJECT = Path(__file__).resolve().parents[2]
 MONDAY = datetime.fromisoformat("2026-03-30T08:30+02:00")
 """The Monday after the clocks went forward: its week has 167 hours."""
 FIRST = date(2026, 3, 23)
 REPORTS = "C0REPORTS01"
 Watch = Callable[[Application], None]
-
-
-@pytest.fixture(scope="session")
-def _dag(airflow_db: None) -> Any:
-    from airflow.dag_processing.dagbag import DagBag
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PROCESSING_TIME__SCHEDULE__RETRY_DELAY", "1s")
-        bag = DagBag(PROJECT / "dags")
-    assert bag.import_errors == {}
-    return bag.dags["processing_time_weekly_report"]
+Report = Callable[..., dict[str, str]]
 
 
 @pytest.fixture
@@ -60,12 +49,13 @@ def drawn_once(*_: Any) -> Picture:
 
 
 @pytest.fixture
-def report(_dag: Any, quick: None) -> Callable[..., dict[str, str]]:
+def report(bag: Any, quick: None) -> Report:
     """Run it for an instant; the states of its tasks by name."""
+    dag = bag.dags["processing_time_weekly_report"]
 
     def run(as_of: datetime = MONDAY, **conf: Any) -> dict[str, str]:
         given = {"as_of": as_of.isoformat(), "dry_run": False, "company_id": None, **conf}
-        made = _dag.test(run_conf=given)
+        made = dag.test(run_conf=given)
         return {i.task_id: str(i.state) for i in made.get_task_instances()}
 
     return run
@@ -152,7 +142,7 @@ def test_the_week_equals_an_independent_count(
     application: Application,
     mariadb: MariaDB,
     watch: Watch,
-    report: Callable[..., dict[str, str]],
+    report: Report,
 ) -> None:
     account = accounts[world]
     application.build(account)
@@ -182,7 +172,7 @@ def test_a_log_that_is_silent_at_the_end_of_the_week_is_no_lost_log(
     application: Application,
     mariadb: MariaDB,
     watch: Watch,
-    report: Callable[..., dict[str, str]],
+    report: Report,
 ) -> None:
     thursday = FIRST + timedelta(days=3)
     account = copy(accounts["guide"])
@@ -195,7 +185,7 @@ def test_a_log_that_is_silent_at_the_end_of_the_week_is_no_lost_log(
 
 
 def test_slack_gets_one_message_a_chart_and_the_details(
-    guide: Account, slack: StandInSlack, report: Callable[..., dict[str, str]]
+    guide: Account, slack: StandInSlack, report: Report
 ) -> None:
     report()
     messages = slack.messages(REPORTS)
@@ -219,7 +209,7 @@ def test_a_repeated_run_keeps_the_same_and_tells_nobody_again(
     application: Application,
     mariadb: MariaDB,
     slack: StandInSlack,
-    report: Callable[..., dict[str, str]],
+    report: Report,
 ) -> None:
     report()
     kept, told = weekly(application, mariadb), len(slack.messages())
@@ -234,7 +224,7 @@ def test_a_dry_run_and_another_day_keep_and_tell_nothing(
     application: Application,
     mariadb: MariaDB,
     slack: StandInSlack,
-    report: Callable[..., dict[str, str]],
+    report: Report,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
@@ -248,7 +238,7 @@ def test_a_dry_run_and_another_day_keep_and_tell_nothing(
 
 
 def test_weeks_written_in_any_order_know_their_predecessor(
-    guide: Account, application: Application, mariadb: MariaDB, report: Callable[..., dict[str, str]]
+    guide: Account, application: Application, mariadb: MariaDB, report: Report
 ) -> None:
     key = ("phase_creation_success_rate", 0)
     report()
@@ -264,7 +254,7 @@ def test_one_company_only(
     application: Application,
     mariadb: MariaDB,
     slack: StandInSlack,
-    report: Callable[..., dict[str, str]],
+    report: Report,
 ) -> None:
     report(company_id=2)
     kept = weekly(application, mariadb)
@@ -280,7 +270,7 @@ def test_one_company_only(
 def test_a_company_that_does_not_exist_is_refused(
     guide: Account,
     slack: StandInSlack,
-    report: Callable[..., dict[str, str]],
+    report: Report,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     assert report(company_id=99)["report"] == "failed"
@@ -290,7 +280,7 @@ def test_a_company_that_does_not_exist_is_refused(
 def test_a_page_goes_where_the_settings_say_and_slack_links_to_it(
     guide: Account,
     slack: StandInSlack,
-    report: Callable[..., dict[str, str]],
+    report: Report,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
@@ -312,7 +302,7 @@ def test_without_the_database_there_is_no_report_and_what_is_kept_stays(
     application: Application,
     mariadb: MariaDB,
     slack: StandInSlack,
-    report: Callable[..., dict[str, str]],
+    report: Report,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     report()
@@ -332,7 +322,7 @@ def test_a_backfill_keeps_the_week_and_tells_nobody(
     application: Application,
     mariadb: MariaDB,
     slack: StandInSlack,
-    report: Callable[..., dict[str, str]],
+    report: Report,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
