@@ -9,7 +9,7 @@ get their phases, availability is cached and Cal.com is told. When they are not,
 `as_of`; `evaluate` holds the numbers against the thresholds of `include/monitoring.yaml` and keeps them;
 `escalate` opens, repeats, escalates and resolves alerts in Slack, one thread an incident; `verdict` writes the summary to its
 log and turns the run **red** when something is at or above `fail_run_on` (HIGH). A source that cannot be read costs its
-own metrics: they become `unknown`, and that alerts. Where `auto_recovery` allows anything, a task `recover` repairs that.
+own metrics: they become `unknown`, and that alerts. With `log_hosts`, `read_log.<host>` counts each host's log. Where `auto_recovery` allows anything, a task `recover` repairs that.
 
 **A red run** is a finding when only `verdict` failed: read its log, then the thread in Slack. When another task failed,
 the monitoring itself is broken: its log has one sentence that says what to fix; Slack was told.
@@ -26,6 +26,7 @@ from pendulum import datetime
 
 from processing_time.operators.broken import tell_of_broken_task, tell_of_late_check
 from processing_time.operators.health_check import CollectOperator, EvaluateOperator, VerdictOperator
+from processing_time.operators.log_hosts import collect_log
 from processing_time.operators.monitor import tags, task_defaults
 from processing_time.operators.recover import RecoverOperator
 from processing_time.operators.request_toggle import RequestToggleOperator
@@ -63,7 +64,7 @@ for settings in load_each(get_parsing_context().dag_id):
     ) as dag:
         collect = [
             CollectOperator(task_id="collect_database", source="mysql"),
-            CollectOperator(task_id="collect_log", source="log"),
+            collect_log(settings),
             CollectOperator(task_id="collect_cache", source="redis"),
         ]
         evaluate = EvaluateOperator(task_id="evaluate", trigger_rule="all_done")

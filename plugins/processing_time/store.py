@@ -125,6 +125,12 @@ class Store:
         """The ``as_of`` of the newest finished check."""
         return self._session.run(_newest_finished)
 
+    def finished(self, dag_run_id: str, since: datetime | None = None) -> bool:
+        """Whether the check of a run has been finished, at or after an instant such as the start of its last try."""
+        sql = "SELECT finished_at FROM checks WHERE dag_run_id = %s AND finished_at IS NOT NULL"
+        rows = self._session.run(lambda cursor: fetch(cursor, sql, (dag_run_id,)))
+        return any(since is None or row["finished_at"] >= naive(since) for row in rows)
+
     # --- what a check writes ----------------------------------------------------------------------------------
 
     def save_check(

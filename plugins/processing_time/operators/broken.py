@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from processing_time.settings import Settings
+
 log = logging.getLogger(__name__)
 
 UNWATCHED = "Until it works again nobody watches Processing Time."
@@ -32,11 +34,12 @@ def tell_of_broken_task(context: Context) -> None:
 def tell_of_late_check(context: Context) -> None:
     """Say that a run did not finish within ``dagrun_timeout`` (``on_failure_callback`` of the DAG).
 
-    Its unfinished tasks are skipped then, so no task speaks for itself. A run that failed otherwise has spoken.
+    Its unfinished tasks are skipped then, so no task speaks for itself. A run that failed otherwise has spoken, and so has
+    a check that finished without the log of a host whose worker is gone: only that host's task is still queued.
     """
     from processing_time.messages.blocks import escape
 
-    if context.get("reason") == "timed_out":
+    if context.get("reason") == "timed_out" and not _finished(context):
         dag_id = escape(context["dag"].dag_id)
         _tell(
             context,
@@ -84,6 +87,25 @@ def tell_of_broken_incident(context: Context) -> None:
         _tell(context, _broken(context, "An incident run could not be completed", then))
 
 
+def _finished(context: Context) -> bool:
+    """Whether the check itself is done, and waits for the log of a host for no purpose."""
+    from airflow.sdk.exceptions import AirflowException
+
+    from processing_time.operators import connections
+    from processing_time.store import Store
+    from processing_time.store_session import StoreError
+
+    settings, run_id = _settings(context), context.get("run_id")
+    if not settings.application.log_hosts or not run_id:
+        return False
+    started = getattr(context.get("dag_run"), "start_date", None)
+    try:
+        with Store(connections.store_connect(settings.connections.store, settings.target)) as store:
+            return store.finished(run_id, since=started)
+    except (AirflowException, StoreError):
+        return False
+
+
 def _broken(context: Context, what: str, then: str) -> str:
     """Which task failed, with the kind of its exception and the way to its log."""
     from processing_time.messages.blocks import escape
@@ -98,14 +120,20 @@ def _broken(context: Context, what: str, then: str) -> str:
     return f"{text} <{url}|Open the log>" if url else text
 
 
+def _settings(context: Context) -> Settings:
+    """Those of the target; a whole run's callback has no task, so the DAG is asked whose it is."""
+    from processing_time.operators import run
+
+    return run.settings((getattr(context["dag"], "default_args", None) or {}).get("target", ""))
+
+
 def _tell(context: Context, text: str) -> None:
     from airflow.sdk.exceptions import AirflowException
     from slack_sdk.errors import SlackClientError
 
-    from processing_time.operators import connections, run
+    from processing_time.operators import connections
 
-    # A whole run's callback has no task, so the DAG is asked whose it is.
-    settings = run.settings((getattr(context["dag"], "default_args", None) or {}).get("target", ""))
+    settings = _settings(context)
     channel = settings.slack.channel("high")
     if not channel:
         log.warning("slack.channels is empty: nobody was told this: %s", text)

@@ -43,6 +43,19 @@ class CheckOperator(MonitorOperator):
             max(since, as_of - settings.schedule.max_catch_up),
         )
 
+    def need_since(self, timeline: Timeline, settings: Settings) -> datetime | None:
+        """How far back to look for the lines that show the log to be alive, where none are remembered."""
+        return None if self.store.sightings() else timeline.as_of - settings.silent_after
+
+    def given(self, collected: Collected) -> dict[str, Any]:
+        """What was collected, for the next task; and shown in this one's log."""
+        from processing_time.model import ALL_COMPANIES
+
+        for sample in collected.samples:
+            if sample.company_id == ALL_COMPANIES:
+                self.log.info("%s = %s %s", sample.metric, sample.value, sample.reason)
+        return {"collected": collected.to_json()}
+
 
 class CollectOperator(CheckOperator):
     """Read one source over the windows of the run.
@@ -59,7 +72,7 @@ class CollectOperator(CheckOperator):
 
     def part(self, context: Context) -> dict[str, Any]:
         """Give what was collected, or why nothing was: ``{"collected": …}`` or ``{"unavailable": sentence}``."""
-        from processing_time.model import ALL_COMPANIES, SourceUnavailable
+        from processing_time.model import SourceUnavailable
 
         settings = self.settings()
         timeline = self.timeline(run.as_of(context, settings), settings, self.source)
@@ -75,10 +88,7 @@ class CollectOperator(CheckOperator):
                 raise AirflowException(why) from None
             self.log.warning("%s", why)
             return {**told, "unavailable": why}
-        for sample in collected.samples:
-            if sample.company_id == ALL_COMPANIES:
-                self.log.info("%s = %s %s", sample.metric, sample.value, sample.reason)
-        return {**told, "collected": collected.to_json()}
+        return {**told, **self.given(collected)}
 
     def _flags(self, settings: Settings, timeline: Timeline) -> Flags | SourceUnavailable:
         """The flags that this check was made with before, else those of now."""
@@ -110,9 +120,7 @@ class CollectOperator(CheckOperator):
     def _log(self, settings: Settings, timeline: Timeline, _: object) -> Collected:
         from processing_time.sources import laravel_log
 
-        # Without a memory of the lines that show that the log is alive, look for them as far back as they may be.
-        known = self.store.sightings()
-        need_since = None if known else timeline.as_of - settings.silent_after
+        need_since = self.need_since(timeline, settings)
         return laravel_log.collect(settings, timeline, present=run.present(), need_since=need_since)
 
     def _redis(self, settings: Settings, timeline: Timeline, _: object) -> Collected:
@@ -133,7 +141,7 @@ class EvaluateOperator(CheckOperator):
 
     def part(self, context: Context) -> dict[str, Any]:
         """Give ``{"verdicts": […], "summary": {…}}``: the verdicts on all companies, and those that may alert."""
-        from processing_time.evaluation import believable, evaluate, glob_sightings
+        from processing_time.evaluation import believable, evaluate, glob_sightings, measured_whole
         from processing_time.model import ALL_COMPANIES, Collected
         from processing_time.summary import summarise
 
@@ -171,7 +179,7 @@ class EvaluateOperator(CheckOperator):
                 state=summary.state,
                 flags=known_flags,
                 facts=facts,
-                sources=facts.keys(),
+                sources=measured_whole(facts),
             )
         alerting = [
             v for v in verdicts if v.company_id == ALL_COMPANIES or settings.rule(v.metric).alert_per_company

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 from processing_time.model import Collected, SourceUnavailable
 from processing_time.sources.laravel_log.asked import Asked
 from processing_time.sources.laravel_log.asked import marks as marks
-from processing_time.sources.laravel_log.counted import Counted
+from processing_time.sources.laravel_log.counted import Counted as Counted
 from processing_time.sources.laravel_log.files import LogFile, open_logs
-from processing_time.sources.laravel_log.hosts import THE_ONLY_ONE, combine
+from processing_time.sources.laravel_log.hosts import THE_ONLY_ONE
+from processing_time.sources.laravel_log.hosts import combine as combine
 from processing_time.sources.laravel_log.matching import PatternError
 from processing_time.sources.laravel_log.records import iso
 from processing_time.sources.laravel_log.scanning import scan
