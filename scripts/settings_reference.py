@@ -86,8 +86,6 @@ def _settings(
 ) -> Iterator[Setting]:
     hints, meanings = get_type_hints(model, include_extras=True), _meanings(model)
     for name, field in model.model_fields.items():
-        if (model, name) == (Settings, "target"):  # ours, not the user's
-            continue
         key = field.alias or name
         hint, path, value = hints[name], prefix + key, shipped.get(key) if isinstance(shipped, dict) else None
         if section := _section(hint):

@@ -23,6 +23,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     Field,
+    PrivateAttr,
     ValidationError,
     model_validator,
 )
@@ -434,7 +435,16 @@ class Settings(Section):
     log_rules: dict[str, LogRule]
     targets: dict[str, dict[str, Any]]
     """several application installations: below the name of each what differs there from everything above"""
-    target: str = ""
+    _target: str = PrivateAttr("")
+
+    def model_post_init(self, context: Any) -> None:
+        """Take over whose settings they are: that is nothing that a user sets."""
+        self._target = context or ""
+
+    @property
+    def target(self) -> str:
+        """The name of the target; empty where the settings speak of one application."""
+        return self._target
 
     @property
     def zone(self) -> ZoneInfo:
@@ -560,8 +570,6 @@ def _layers() -> dict[str, Any]:
     if own := os.environ.get(CONFIG_VARIABLE):
         merged = _merge(merged, _read(Path(own)))
     merged = _merge(merged, _environment())
-    if "target" in merged:
-        raise SettingsError("target is not a setting; did you mean targets?")
     if isinstance(merged["connections"], dict) and (sentence := fault(merged, merged["targets"])):
         raise SettingsError(sentence)
     return merged
@@ -573,7 +581,7 @@ def _validated(layers: dict[str, Any], target: str, over: Mapping[str, Any]) -> 
             raise SettingsError(f"there is no target {target!r}{_hint(target, set(layers['targets']))}")
         layers = _merge(layers, of_target(target, layers, layers["targets"][target]))
     try:
-        return Settings.model_validate(_merge(layers, over))
+        return Settings.model_validate(_merge(layers, over), context=target)
     except ValidationError as error:
         faults = error.errors()
         # An item that is refused also makes its list too short: only the item's own fault is of use.

@@ -45,12 +45,12 @@ class Connections(Section):
 
 
 def of_target(name: str, common: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """What a target lays over the common settings: its own, its name, and connections of its own."""
+    """What a target lays over the common settings: its own, and connections of its own."""
     named = {
         kind: conn_id if kind in SHARED else f"{conn_id}{SEPARATOR}{name}"
         for kind, conn_id in common["connections"].items()
     }
-    return {**own, "target": name, "connections": {**named, **own.get("connections", {})}}
+    return {**own, "connections": {**named, **own.get("connections", {})}}
 
 
 def fault(common: Mapping[str, Any], targets: Any) -> str:
@@ -65,8 +65,8 @@ def fault(common: Mapping[str, Any], targets: Any) -> str:
             return f"targets.{name} = {own!r} is not a mapping: write below it what differs there, or {{}}"
         if not isinstance(own.get("connections", {}), Mapping):
             return f"targets.{name}.connections = {own['connections']!r} is not a mapping of ids"
-        if alien := sorted({"target", "targets"} & own.keys()):
-            return f"targets.{name}.{alien[0]} is not a setting"
+        if "targets" in own:
+            return f"targets.{name}.targets is not a setting"
         store = of_target(name, common, own)["connections"]["store"]
         if other := stores.get(store):
             return (

@@ -114,7 +114,7 @@ def test_a_target_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_name_of_a_target_is_not_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROCESSING_TIME__TARGET", "berlin")
-    with pytest.raises(SettingsError, match="^target is not a setting; did you mean targets\\?$"):
+    with pytest.raises(SettingsError, match="^PROCESSING_TIME__TARGET is not a setting; did you mean PROCESSING_TIME__TARGETS\\?: correct"):
         load()
 
 
