@@ -6,7 +6,9 @@ The servers below them are in the conftest above.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,8 @@ import pytest
 from demo.application import Application
 from demo.services import MariaDB, Redis
 from demo.slack import ON_CALL_GROUP, StandInSlack
-from tests.integration.incident_runs import INCIDENT, Incidents
+from processing_time.store_session import fetch
+from tests.integration.incident_runs import INCIDENT, Audit, Incidents, People
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -102,3 +105,21 @@ def _incident_dag(bag: Any) -> Any:
 def incidents(_incident_dag: Any) -> Incidents:
     """Runs of the incident DAG."""
     return Incidents(_incident_dag)
+
+
+@pytest.fixture(scope="session")
+def people(_incident_dag: Any) -> People:
+    """Those who use Airflow."""
+    return People()
+
+
+@pytest.fixture
+def audit(application: Application, mariadb: MariaDB) -> Audit:
+    """The rows of `actions`, oldest first."""
+
+    def read() -> list[dict[str, Any]]:
+        with closing(mariadb.root(application.store)) as connection, closing(connection.cursor()) as cursor:
+            found = fetch(cursor, "SELECT * FROM actions ORDER BY id")
+        return [{**row, "detail": json.loads(row["detail"])} for row in found]
+
+    return read

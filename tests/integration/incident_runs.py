@@ -15,6 +15,8 @@ NOTHING: dict[str, Any] = dict.fromkeys(
 )
 PATIENCE = 60
 
+Audit = Callable[[], list[dict[str, Any]]]
+
 
 @dataclass
 class Ran:
@@ -90,6 +92,18 @@ class Incidents:
         run = self.dag.test(run_conf={"action": "diagnose", "dry_run": True, **NOTHING, **conf})
         states = {i.task_id: str(i.state) for i in run.get_task_instances()} | {"run": str(run.state)}
         return Ran(run.run_id, states)
+
+
+def answering(people: People, user: str, option: str, params: Any = None) -> Callable[[], bool]:
+    """Answer the first open question as a user."""
+
+    def act() -> bool:
+        for detail in people.waiting():
+            assert people.answer(user, detail, option, params).status == 200
+            return True
+        return False
+
+    return act
 
 
 @contextmanager

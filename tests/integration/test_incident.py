@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,7 +19,7 @@ from demo.traffic import generate
 from processing_time.incident.action import Outcome, Plan, Refused, Result
 from processing_time.outbox import Notification, Place
 from processing_time.store import Store
-from tests.integration.incident_runs import Incidents, People, somebody
+from tests.integration.incident_runs import Audit, Incidents, People, answering, somebody
 
 CLEAR = "clear_availability_cache"
 ALERT = ("phase_creation_success_rate", 0)
@@ -38,21 +37,6 @@ def account(application: Application, watch: Callable[[Application], None], monk
     watch(application)
     monkeypatch.setenv("PROCESSING_TIME__INCIDENT__APPROVE_ABOVE", "0")
     return made
-
-
-@pytest.fixture(scope="session")
-def people(_incident_dag: Any) -> People:
-    """Those who use Airflow."""
-    return People()
-
-
-def audit(application: Application, server: MariaDB) -> list[dict[str, Any]]:
-    import MySQLdb.cursors
-
-    with contextlib.closing(server.root(application.store)) as connection:
-        cursor = connection.cursor(MySQLdb.cursors.DictCursor)
-        cursor.execute("SELECT * FROM actions ORDER BY id")
-        return [{**row, "detail": json.loads(row["detail"])} for row in cursor.fetchall()]
 
 
 def keys(redis_server: Redis) -> int:
@@ -87,18 +71,6 @@ def open_alert(application: Application, server: MariaDB) -> int:
         return alert_id
 
 
-def answering(people: People, user: str, option: str, params: Any = None) -> Callable[[], bool]:
-    """Answer the first open question as a user."""
-
-    def act() -> bool:
-        for detail in people.waiting():
-            assert people.answer(user, detail, option, params).status == 200
-            return True
-        return False
-
-    return act
-
-
 # --- yes, no, silence ---------------------------------------------------------------------------------------
 
 
@@ -110,6 +82,7 @@ def test_an_approved_action_is_done_and_told_in_the_alerts_thread(
     mariadb: MariaDB,
     redis_server: Redis,
     slack: StandInSlack,
+    audit: Audit,
 ) -> None:
     alert_id = open_alert(application, mariadb)
     before, untouched = keys(redis_server), others(redis_server)
@@ -125,7 +98,7 @@ def test_an_approved_action_is_done_and_told_in_the_alerts_thread(
     }
     assert before > 0
     assert (keys(redis_server), others(redis_server)) == (0, untouched)
-    (row,) = audit(application, mariadb)
+    (row,) = audit()
     assert (row["dag_run_id"], row["action"], row["outcome"]) == (ran.run_id, CLEAR, "done")
     assert (row["requested_by"], row["approved_by"], row["dry_run"]) == ("dag_test", "anna", 0)
     assert row["finished_at"] >= row["started_at"]
@@ -146,30 +119,20 @@ def test_an_approved_action_is_done_and_told_in_the_alerts_thread(
 
 
 def test_a_rejected_action_is_not_done_and_the_run_is_green(
-    incidents: Incidents,
-    people: People,
-    account: Account,
-    application: Application,
-    mariadb: MariaDB,
-    redis_server: Redis,
+    incidents: Incidents, people: People, account: Account, redis_server: Redis, audit: Audit
 ) -> None:
     before = keys(redis_server)
     with somebody(answering(people, "anna", "Reject")):
         ran = incidents.run(action=CLEAR, dry_run=False)
     assert (ran.states["approve"], ran.states["act"], ran.states["run"]) == ("success", "skipped", "success")
     assert keys(redis_server) == before
-    (row,) = audit(application, mariadb)
+    (row,) = audit()
     assert (row["outcome"], row["approved_by"]) == ("rejected", None)
     assert row["detail"]["result"]["lines"] == ["anna rejected it; nothing was done."]
 
 
 def test_silence_is_no(
-    incidents: Incidents,
-    people: People,
-    account: Account,
-    application: Application,
-    mariadb: MariaDB,
-    redis_server: Redis,
+    incidents: Incidents, people: People, account: Account, redis_server: Redis, audit: Audit
 ) -> None:
     before = keys(redis_server)
 
@@ -192,7 +155,7 @@ def test_silence_is_no(
         ran = incidents.run(action=CLEAR, dry_run=False)
     assert (ran.states["act"], ran.states["run"]) == ("skipped", "success")
     assert keys(redis_server) == before
-    (row,) = audit(application, mariadb)
+    (row,) = audit()
     assert (row["outcome"], row["approved_by"]) == ("timed_out", None)
 
 
@@ -200,12 +163,7 @@ def test_silence_is_no(
 
 
 def test_an_answer_of_somebody_who_may_not_is_refused(
-    incidents: Incidents,
-    people: People,
-    account: Account,
-    application: Application,
-    mariadb: MariaDB,
-    monkeypatch: pytest.MonkeyPatch,
+    incidents: Incidents, people: People, account: Account, monkeypatch: pytest.MonkeyPatch, audit: Audit
 ) -> None:
     monkeypatch.setenv("PROCESSING_TIME__INCIDENT__APPROVERS", '["anna"]')
     refused: list[int] = []
@@ -220,17 +178,16 @@ def test_an_answer_of_somebody_who_may_not_is_refused(
     with somebody(both):
         incidents.run(action=CLEAR, dry_run=False)
     assert refused == [403]
-    assert [row["approved_by"] for row in audit(application, mariadb)] == ["anna"]
+    assert [row["approved_by"] for row in audit()] == ["anna"]
 
 
 def test_where_airflow_lets_everybody_answer_the_question_stays_open_for_those_who_may(
     incidents: Incidents,
     people: People,
     account: Account,
-    application: Application,
-    mariadb: MariaDB,
     redis_server: Redis,
     monkeypatch: pytest.MonkeyPatch,
+    audit: Audit,
 ) -> None:
     monkeypatch.setenv("PROCESSING_TIME__INCIDENT__APPROVERS", '["anna"]')
     monkeypatch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS", "True")
@@ -246,15 +203,11 @@ def test_where_airflow_lets_everybody_answer_the_question_stays_open_for_those_w
         ran = incidents.run(action=CLEAR, dry_run=False)
     assert ran.states["run"] == "success"
     assert keys(redis_server) == 0
-    assert [row["approved_by"] for row in audit(application, mariadb)] == ["anna"]
+    assert [row["approved_by"] for row in audit()] == ["anna"]
 
 
 def test_input_that_was_not_asked_for_does_not_count(
-    incidents: Incidents,
-    people: People,
-    account: Account,
-    application: Application,
-    mariadb: MariaDB,
+    incidents: Incidents, people: People, account: Account, audit: Audit
 ) -> None:
     answers: list[Any] = [("Approve", {"company_id": "1; DROP TABLE services"}), ("Reject", {})]
 
@@ -265,7 +218,7 @@ def test_input_that_was_not_asked_for_does_not_count(
 
     with somebody(in_turn):
         incidents.run(action=CLEAR, dry_run=False)
-    assert [row["outcome"] for row in audit(application, mariadb)] == ["rejected"]
+    assert [row["outcome"] for row in audit()] == ["rejected"]
 
 
 class Stub:
@@ -298,10 +251,9 @@ def test_a_rollback_that_needs_two_people_is_not_approved_by_one_twice(
     incidents: Incidents,
     people: People,
     account: Account,
-    application: Application,
-    mariadb: MariaDB,
     stub: Stub,
     monkeypatch: pytest.MonkeyPatch,
+    audit: Audit,
 ) -> None:
     monkeypatch.setenv("PROCESSING_TIME__INCIDENT__TWO_PERSON_ROLLBACK", "true")
     turns = [("anna", "approve"), ("anna", "second_approval"), ("ben", "second_approval")]
@@ -317,16 +269,11 @@ def test_a_rollback_that_needs_two_people_is_not_approved_by_one_twice(
     with somebody(in_turn):
         ran = incidents.run(action="rollback", dry_run=False)
     assert (ran.states["second_approval"], ran.states["run"], stub.acted) == ("success", "success", 1)
-    assert [row["approved_by"] for row in audit(application, mariadb)] == ["anna, ben"]
+    assert [row["approved_by"] for row in audit()] == ["anna, ben"]
 
 
 def test_an_approval_that_the_tasks_before_did_not_get_is_missed_by_the_one_that_acts(
-    incidents: Incidents,
-    account: Account,
-    application: Application,
-    mariadb: MariaDB,
-    stub: Stub,
-    monkeypatch: pytest.MonkeyPatch,
+    incidents: Incidents, account: Account, stub: Stub, monkeypatch: pytest.MonkeyPatch, audit: Audit
 ) -> None:
     # As if somebody had marked the task `approve` as successful by hand.
     from airflow.sdk.exceptions import AirflowSkipException
@@ -339,25 +286,20 @@ def test_an_approval_that_the_tasks_before_did_not_get_is_missed_by_the_one_that
     monkeypatch.setattr(ApproveOperator, "execute", skip)
     ran = incidents.run(action="disable_feature", dry_run=False)
     assert (ran.states["act"], ran.states["run"], stub.acted) == ("failed", "failed", 0)
-    assert [row["outcome"] for row in audit(application, mariadb)] == ["failed"]
+    assert [row["outcome"] for row in audit()] == ["failed"]
 
 
 # --- dry runs, side by side, what goes wrong ----------------------------------------------------------------
 
 
 def test_a_dry_run_asks_nobody_and_changes_nothing(
-    incidents: Incidents,
-    account: Account,
-    application: Application,
-    mariadb: MariaDB,
-    redis_server: Redis,
-    slack: StandInSlack,
+    incidents: Incidents, account: Account, redis_server: Redis, slack: StandInSlack, audit: Audit
 ) -> None:
     before = keys(redis_server)
     ran = incidents.run(action=CLEAR)
     assert (ran.states["approve"], ran.states["act"], ran.states["run"]) == ("skipped", "success", "success")
     assert keys(redis_server) == before > 0
-    (row,) = audit(application, mariadb)
+    (row,) = audit()
     assert (row["outcome"], row["dry_run"]) == ("dry_run", 1)
     assert slack.messages() == []
 
@@ -389,12 +331,12 @@ def test_only_the_keys_of_one_company_are_cleared(
 
 
 def test_the_audit_row_is_there_before_anything_is_looked_at(
-    incidents: Incidents, account: Account, application: Application, mariadb: MariaDB, stub: Stub
+    incidents: Incidents, account: Account, stub: Stub, audit: Audit
 ) -> None:
     seen: list[tuple[str, Any]] = []
 
     def look() -> None:
-        seen.extend((row["action"], row["outcome"]) for row in audit(application, mariadb))
+        seen.extend((row["action"], row["outcome"]) for row in audit())
 
     stub.at_plan = look
     incidents.run(action="rollback")
@@ -423,6 +365,7 @@ def test_what_cannot_be_planned_is_red_audited_and_told_in_the_thread(
     mariadb: MariaDB,
     slack: StandInSlack,
     stub: Stub,
+    audit: Audit,
 ) -> None:
     def fail() -> None:
         raise fault
@@ -435,19 +378,14 @@ def test_what_cannot_be_planned_is_red_audited_and_told_in_the_thread(
         "upstream_failed",
         "failed",
     )
-    (row,) = audit(application, mariadb)
+    (row,) = audit()
     assert row["outcome"] == outcome
     assert line in _thread(slack)[-1]
     assert "secret" not in "\n".join(_thread(slack))
 
 
 def test_an_action_that_breaks_off_says_how_to_go_on(
-    incidents: Incidents,
-    people: People,
-    account: Account,
-    application: Application,
-    mariadb: MariaDB,
-    stub: Stub,
+    incidents: Incidents, people: People, account: Account, stub: Stub, audit: Audit
 ) -> None:
     def fail() -> None:
         raise RuntimeError("the machine went away")
@@ -456,7 +394,7 @@ def test_an_action_that_breaks_off_says_how_to_go_on(
     with somebody(answering(people, "anna", "Approve")):
         ran = incidents.run(action="rollback", dry_run=False)
     assert (ran.states["act"], ran.states["run"]) == ("failed", "failed")
-    (row,) = audit(application, mariadb)
+    (row,) = audit()
     assert (row["outcome"], row["approved_by"]) == ("failed", "anna")
     assert "Clear that task to go on" in row["detail"]["result"]["lines"][0]
 
@@ -467,10 +405,11 @@ def test_slack_being_down_spoils_nothing(
     application: Application,
     mariadb: MariaDB,
     slack: StandInSlack,
+    audit: Audit,
 ) -> None:
     slack.stop()
     assert incidents.run(dry_run=False).states["run"] == "success"
-    assert [row["outcome"] for row in audit(application, mariadb)] == ["done"]
+    assert [row["outcome"] for row in audit()] == ["done"]
     with Store(lambda: mariadb.root(application.store)) as store:
         assert [owed.kind for owed in store.outbox.due(now())] == ["incident"]
 
@@ -528,14 +467,13 @@ def test_the_first_task_refuses_what_the_form_cannot_know(
     sentence: str,
     incidents: Incidents,
     account: Account,
-    application: Application,
-    mariadb: MariaDB,
     redis_server: Redis,
+    audit: Audit,
 ) -> None:
     before = keys(redis_server)
     ran = incidents.run(dry_run=False, **conf)
     assert (ran.states["prepare"], ran.states["run"]) == ("failed", "failed")
-    (row,) = audit(application, mariadb)
+    (row,) = audit()
     assert row["outcome"] == "refused"
     assert row["detail"]["result"]["lines"][0].startswith(sentence)
     assert keys(redis_server) == before

@@ -3,15 +3,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
-import MySQLdb.cursors
 import pytest
 
 from demo.application import Application
@@ -20,7 +17,7 @@ from demo.slack import StandInSlack
 from demo.traffic import Plan as Traffic
 from demo.traffic import generate
 from processing_time import doctor
-from tests.integration.incident_runs import Incidents, People, somebody
+from tests.integration.incident_runs import Audit, Incidents, People, answering, somebody
 from tests.integration.laravel import PHP, SCHEMA, SECRET, Laravel, needs_laravel
 
 pytestmark = needs_laravel
@@ -52,33 +49,13 @@ def laravel(
 
 
 @pytest.fixture
-def approved(_incident_dag: Any) -> Callable[[], bool]:
+def approved(people: People) -> Callable[[], bool]:
     """Anna says yes to the first question."""
-    people = People()
-
-    def act() -> bool:
-        for detail in people.waiting():
-            assert people.answer("anna", detail, "Approve").status == 200
-            return True
-        return False
-
-    return act
-
-
-def audit(application: Application, server: MariaDB) -> list[dict[str, Any]]:
-    with contextlib.closing(server.root(application.store)) as connection:
-        cursor = connection.cursor(MySQLdb.cursors.DictCursor)
-        cursor.execute("SELECT * FROM actions ORDER BY id")
-        return [{**row, "detail": json.loads(row["detail"])} for row in cursor.fetchall()]
+    return answering(people, "anna", "Approve")
 
 
 def test_level_3_switches_the_feature_off_after_a_yes_and_back_on(
-    incidents: Incidents,
-    approved: Callable[[], bool],
-    laravel: Laravel,
-    application: Application,
-    mariadb: MariaDB,
-    slack: StandInSlack,
+    incidents: Incidents, approved: Callable[[], bool], laravel: Laravel, slack: StandInSlack, audit: Audit
 ) -> None:
     before = laravel.environment.read_bytes()
     with somebody(approved):
@@ -89,7 +66,7 @@ def test_level_3_switches_the_feature_off_after_a_yes_and_back_on(
         assert incidents.run(action="enable_feature", dry_run=False).states["run"] == "success"
     assert laravel.environment.read_bytes() == before
 
-    rows = audit(application, mariadb)
+    rows = audit()
     assert [(row["action"], row["outcome"], row["approved_by"]) for row in rows] == [
         ("disable_feature", "done", "anna"),
         ("enable_feature", "done", "anna"),
@@ -111,11 +88,7 @@ def test_level_3_switches_the_feature_off_after_a_yes_and_back_on(
 
 
 def test_a_dry_run_lists_the_phases_it_would_create_and_a_real_one_creates_them(
-    incidents: Incidents,
-    approved: Callable[[], bool],
-    laravel: Laravel,
-    application: Application,
-    mariadb: MariaDB,
+    incidents: Incidents, approved: Callable[[], bool], laravel: Laravel, audit: Audit
 ) -> None:
     laravel.service(1)
     laravel.appointment(4, 1, datetime.now(UTC) - timedelta(minutes=20))
@@ -125,37 +98,29 @@ def test_a_dry_run_lists_the_phases_it_would_create_and_a_real_one_creates_them(
         ran = incidents.run(action="create_missing_phases", dry_run=False, appointment_ids="4")
     assert ran.states["run"] == "success"
     assert laravel.phases() == {4: ["initial", "processing", "final"]}
-    dry, real = audit(application, mariadb)
+    dry, real = audit()
     assert dry["detail"]["plan"]["detail"] == real["detail"]["plan"]["detail"] == {"appointments": ["4"]}
     assert (dry["outcome"], real["outcome"]) == ("dry_run", "done")
 
 
 def test_a_command_that_fails_leaves_its_exit_code_in_the_audit_and_the_run_red(
-    incidents: Incidents,
-    approved: Callable[[], bool],
-    laravel: Laravel,
-    application: Application,
-    mariadb: MariaDB,
+    incidents: Incidents, approved: Callable[[], bool], laravel: Laravel, audit: Audit
 ) -> None:
     (laravel.directory / "storage" / "framework" / "cache" / "data").rename(laravel.directory / "gone")
     with somebody(approved):
         ran = incidents.run(action="clear_application_cache", dry_run=False)
     assert ran.states["run"] == "failed"
-    (row,) = audit(application, mariadb)
+    (row,) = audit()
     assert row["outcome"] == "failed"
     assert "Failed to clear cache" in json.dumps(row["detail"])
 
 
 def test_without_the_connection_an_action_says_so(
-    incidents: Incidents,
-    laravel: Laravel,
-    application: Application,
-    mariadb: MariaDB,
-    monkeypatch: pytest.MonkeyPatch,
+    incidents: Incidents, laravel: Laravel, monkeypatch: pytest.MonkeyPatch, audit: Audit
 ) -> None:
     monkeypatch.delenv("AIRFLOW_CONN_PROCESSING_TIME_LARAVEL")
     assert incidents.run(action="disable_feature").states["run"] == "failed"
-    (row,) = audit(application, mariadb)
+    (row,) = audit()
     assert row["outcome"] == "refused"
     assert "there is no connection processing_time_laravel" in json.dumps(row["detail"])
 

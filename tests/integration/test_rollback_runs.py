@@ -17,8 +17,8 @@ from demo.traffic import Plan, generate
 from processing_time.incident import rollback
 from processing_time.incident.saved_phases import PhaseTable
 from processing_time.store_incident import Copy
-from tests.integration.incident_runs import Incidents, People, somebody
-from tests.integration.test_incident import answering, audit, now
+from tests.integration.incident_runs import Audit, Incidents, People, answering, somebody
+from tests.integration.test_incident import now
 
 
 @pytest.fixture
@@ -28,11 +28,6 @@ def application(application: Application, watch: Callable[[Application], None]) 
     application.write_flags(Flags(enabled=False))
     watch(application)
     return application
-
-
-@pytest.fixture(scope="module")
-def people(_incident_dag: Any) -> People:
-    return People()
 
 
 def phases(application: Application) -> list[tuple[Any, ...]]:
@@ -45,8 +40,8 @@ def test_there_and_back_with_a_worker_that_fails_in_the_middle(
     incidents: Incidents,
     people: People,
     application: Application,
-    mariadb: MariaDB,
     monkeypatch: pytest.MonkeyPatch,
+    audit: Audit,
 ) -> None:
     before = phases(application)
     shown = incidents.run(action="rollback")
@@ -68,7 +63,7 @@ def test_there_and_back_with_a_worker_that_fails_in_the_middle(
     with somebody(answering(people, "anna", "Approve")):
         ran = incidents.run(action="rollback", dry_run=False, reason="trial")
     assert ran.states["run"] == "success", "the task was tried again"
-    dry, row = audit(application, mariadb)
+    dry, row = audit()
     counts = row["detail"]["plan"]["counts"]
     assert dry["detail"]["plan"]["counts"] == counts
     assert (row["outcome"], row["approved_by"]) == ("done", "anna")
@@ -80,18 +75,20 @@ def test_there_and_back_with_a_worker_that_fails_in_the_middle(
     assert len(phases(application)) == len(before) - counts["phases"]
     with somebody(answering(people, "ben", "Approve")):
         incidents.run(action="relaunch", dry_run=False)
-    back = audit(application, mariadb)[-1]
+    back = audit()[-1]
     assert back["detail"]["result"]["detail"]["appointments"] == counts["appointments"]
     assert phases(application) == before
 
 
-def test_a_mute_needs_nobody(incidents: Incidents, application: Application, mariadb: MariaDB) -> None:
+def test_a_mute_needs_nobody(
+    incidents: Incidents, application: Application, mariadb: MariaDB, audit: Audit
+) -> None:
     until = (now() + timedelta(hours=3)).isoformat()
     ran = incidents.run(
         action="mute", dry_run=False, rule="cache_miss_spike", until=until, reason="load test"
     )
     assert (ran.states["approve"], ran.states["run"]) == ("skipped", "success")
-    (row,) = audit(application, mariadb)
+    (row,) = audit()
     assert (row["outcome"], row["detail"]["result"]["detail"]["rule"]) == ("done", "cache_miss_spike")
     with closing(mariadb.root(application.store)) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT rule, company_id, reason FROM mutes")
@@ -99,4 +96,4 @@ def test_a_mute_needs_nobody(incidents: Incidents, application: Application, mar
     late = (now() + timedelta(days=8)).isoformat()
     ran = incidents.run(action="mute", rule="cache_miss_spike", until=late, reason="load test")
     assert ran.states["run"] == "failed"
-    assert "at most 7 days" in audit(application, mariadb)[-1]["detail"]["result"]["lines"][0]
+    assert "at most 7 days" in audit()[-1]["detail"]["result"]["lines"][0]
