@@ -164,6 +164,24 @@ def test_when_all_hosts_are_missing_the_check_goes_on_without_the_log(
     assert all(f"the log of {host} is missing (" in row["reason"] for host in HOSTS)
 
 
+def test_a_week_is_put_together_from_its_checks_and_says_so(
+    hosts: Hosts, bag: Any, application: Application, mariadb: MariaDB, slack: StandInSlack
+) -> None:
+    for as_of in (AS_OF - HOUR, AS_OF):
+        hosts.check(as_of)
+    monday = datetime(2026, 6, 15, 6, 30, tzinfo=UTC)
+    conf = {"as_of": monday.isoformat(), "dry_run": False, "company_id": None}
+    bag.dags["processing_time_weekly_report"].test(run_conf=conf)
+    kept = rows(application, mariadb, "SELECT * FROM weekly WHERE metric = 'availability_cache_hit_rate'")
+    (week,) = kept
+    start = samples(application, mariadb, AS_OF - HOUR)["availability_cache_hit_rate", 0]["window_start"]
+    begin = start.replace(tzinfo=UTC)
+    hits, misses = (len(hosts.account.happened(k, begin, AS_OF)) for k in ("cache_hit", "cache_miss"))
+    assert (week["numerator"], week["denominator"]) == (hits, hits + misses)
+    said = "Availability cache hit rate: put together from 2 checks, because each host has a log of its own."
+    assert said in json.dumps(slack.messages(), ensure_ascii=False)
+
+
 def test_a_finished_check_whose_dead_host_keeps_the_run_open_is_not_late(
     hosts: Hosts, slack: StandInSlack, monkeypatch: pytest.MonkeyPatch
 ) -> None:

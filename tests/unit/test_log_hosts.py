@@ -10,6 +10,7 @@ import tempfile
 from array import array
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,8 +18,9 @@ from hypothesis import example, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from processing_time.evaluation import Memory, believable, evaluate, glob_sightings, measured_whole
+from processing_time.evaluation import Memory, believable, evaluate, glob_sightings, judge, measured_whole
 from processing_time.findings import Evidence, findings
+from processing_time.incident import diagnosis_log
 from processing_time.model import Collected, Loss, Sample, SourceUnavailable, State
 from processing_time.settings import Settings, load
 from processing_time.sources import laravel_log
@@ -296,3 +298,30 @@ def test_settings_of_hosts() -> None:
     assert settings.application.log_hosts["web1"].logs is None
     assert SETTINGS.application.log_hosts == {}
     assert SETTINGS.application.log_host_wait == timedelta(minutes=2)
+
+
+@pytest.mark.parametrize(
+    ("sample", "answer", "facts"),
+    [
+        (Sample("phase_creation_failures", timeline().windows["today"], value=3, detail={"last_24h": 9}),
+         "; the check of Tue 10 Mar 12:00 counted 9", {"log_errors": 9}),
+        (Sample("phase_creation_failures", timeline().windows["today"], detail={"last_24h": 9}).lost(
+            Loss.SOURCE, "the log of web2 is missing"), "", {}),
+        (None, "", {}),
+    ],
+    ids=["counted", "a host was missing", "no check"],
+)  # fmt: skip
+def test_a_diagnosis_says_on_which_hosts_to_look(
+    sample: Sample | None, answer: str, facts: dict[str, int]
+) -> None:
+    hosts = {name: {"queue": name} for name in ("web1", "web2")}
+    store = SimpleNamespace(
+        newest_finished=lambda: AS_OF if sample else None,
+        verdicts=lambda at: [judge(sample, SETTINGS)] if sample and at == AS_OF else [],
+    )
+    hands: Any = SimpleNamespace(settings=load({"application": {"log_hosts": hosts}}), store=store)
+    request: Any = SimpleNamespace(as_of=AS_OF)
+    (finding,) = diagnosis_log.findings(request, hands)
+    assert finding.answer == f"not read here: each host has a log of its own{answer}"
+    assert finding.then == "look for AppointmentPhase in the logs of web1, web2"
+    assert finding.facts == facts
