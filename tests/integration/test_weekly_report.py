@@ -29,6 +29,7 @@ FIRST = date(2026, 3, 23)
 REPORTS = "C0REPORTS01"
 Watch = Callable[[Application], None]
 Report = Callable[..., dict[str, str]]
+Weekly = Callable[[], dict[tuple[date, str, int], dict[str, Any]]]
 
 
 @pytest.fixture
@@ -86,9 +87,15 @@ def guide(accounts: dict[str, Account], application: Application, watch: Watch) 
     return accounts["guide"]
 
 
-def weekly(application: Application, mariadb: MariaDB) -> dict[tuple[date, str, int], dict[str, Any]]:
-    found = rows(application, mariadb, "SELECT * FROM weekly")
-    return {(r["period_start"], r["metric"], r["company_id"]): r for r in found}
+@pytest.fixture
+def weekly(application: Application, mariadb: MariaDB) -> Weekly:
+    """What is kept of weeks, by first day, metric and company."""
+
+    def read() -> dict[tuple[date, str, int], dict[str, Any]]:
+        found = rows(application, mariadb, "SELECT * FROM weekly")
+        return {(r["period_start"], r["metric"], r["company_id"]): r for r in found}
+
+    return read
 
 
 def week_of(account: Account, first: date, company: int = 0) -> dict[str, tuple[float, float]]:
@@ -140,15 +147,15 @@ def test_the_week_equals_an_independent_count(
     world: str,
     accounts: dict[str, Account],
     application: Application,
-    mariadb: MariaDB,
     watch: Watch,
     report: Report,
+    weekly: Weekly,
 ) -> None:
     account = accounts[world]
     application.build(account)
     watch(application)
     assert report() == {"report": "success", "deliver": "success"}
-    kept = weekly(application, mariadb)
+    kept = weekly()
     for company in (0, *(c.id for c in account.companies)):
         counted = week_of(account, FIRST, company)
         if world == "deployed":
@@ -168,11 +175,7 @@ def test_the_week_equals_an_independent_count(
 
 
 def test_a_log_that_is_silent_at_the_end_of_the_week_is_no_lost_log(
-    accounts: dict[str, Account],
-    application: Application,
-    mariadb: MariaDB,
-    watch: Watch,
-    report: Report,
+    accounts: dict[str, Account], application: Application, watch: Watch, report: Report, weekly: Weekly
 ) -> None:
     thursday = FIRST + timedelta(days=3)
     account = copy(accounts["guide"])
@@ -180,7 +183,7 @@ def test_a_log_that_is_silent_at_the_end_of_the_week_is_no_lost_log(
     application.build(account)
     watch(application)
     report()
-    row = weekly(application, mariadb)[FIRST, "phase_creation_time", 0]
+    row = weekly()[FIRST, "phase_creation_time", 0]
     assert (row["numerator"], row["denominator"]) == week_of(account, FIRST)["phase_creation_time"]
 
 
@@ -205,28 +208,23 @@ def test_slack_gets_one_message_a_chart_and_the_details(
 
 
 def test_a_repeated_run_keeps_the_same_and_tells_nobody_again(
-    guide: Account,
-    application: Application,
-    mariadb: MariaDB,
-    slack: StandInSlack,
-    report: Report,
+    guide: Account, slack: StandInSlack, report: Report, weekly: Weekly
 ) -> None:
     report()
-    kept, told = weekly(application, mariadb), len(slack.messages())
+    kept, told = weekly(), len(slack.messages())
     report()
     report(MONDAY + timedelta(hours=9))
-    assert weekly(application, mariadb) == kept
+    assert weekly() == kept
     assert len(slack.messages()) == told
 
 
 def test_a_dry_run_and_another_day_keep_and_tell_nothing(
     guide: Account,
-    application: Application,
-    mariadb: MariaDB,
     slack: StandInSlack,
     report: Report,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
+    weekly: Weekly,
 ) -> None:
     monkeypatch.setenv("PROCESSING_TIME__REPORTS__HTML", str(tmp_path / "pages"))
     assert report(dry_run=True)["report"] == "success"
@@ -234,36 +232,30 @@ def test_a_dry_run_and_another_day_keep_and_tell_nothing(
     assert report(MONDAY - timedelta(days=1))["report"] == "success"
     assert [page.name for page in tmp_path.glob("pages/*")] == ["weekly-2026-03-22.html"]
     assert slack.messages() == []
-    assert weekly(application, mariadb) == {}
+    assert weekly() == {}
 
 
 def test_weeks_written_in_any_order_know_their_predecessor(
-    guide: Account, application: Application, mariadb: MariaDB, report: Report
+    guide: Account, report: Report, weekly: Weekly
 ) -> None:
     key = ("phase_creation_success_rate", 0)
     report()
     report(MONDAY - timedelta(days=7))
-    kept = weekly(application, mariadb)
+    kept = weekly()
     earlier, later = kept[FIRST - timedelta(days=7), *key], kept[FIRST, *key]
     assert later["previous_value"] == earlier["value"]
     assert (earlier["trend"], later["trend"]) == ("flat", "down")
 
 
-def test_one_company_only(
-    guide: Account,
-    application: Application,
-    mariadb: MariaDB,
-    slack: StandInSlack,
-    report: Report,
-) -> None:
+def test_one_company_only(guide: Account, slack: StandInSlack, report: Report, weekly: Weekly) -> None:
     report(company_id=2)
-    kept = weekly(application, mariadb)
+    kept = weekly()
     assert {company for _, _, company in kept} == {2}
     row = kept[FIRST, "phase_creation_success_rate", 2]
     assert (row["numerator"], row["denominator"]) == week_of(guide, FIRST, 2)["phase_creation_success_rate"]
     assert "company 2" in slack.messages(REPORTS)[0]["text"]
     report()
-    assert weekly(application, mariadb)[FIRST, "phase_creation_success_rate", 2] == row
+    assert weekly()[FIRST, "phase_creation_success_rate", 2] == row
     assert sum("week 13" in m["text"] for m in slack.messages(REPORTS)) == 2
 
 
@@ -298,19 +290,14 @@ def test_a_page_goes_where_the_settings_say_and_slack_links_to_it(
 
 
 def test_without_the_database_there_is_no_report_and_what_is_kept_stays(
-    guide: Account,
-    application: Application,
-    mariadb: MariaDB,
-    slack: StandInSlack,
-    report: Report,
-    monkeypatch: pytest.MonkeyPatch,
+    guide: Account, slack: StandInSlack, report: Report, monkeypatch: pytest.MonkeyPatch, weekly: Weekly
 ) -> None:
     report()
-    kept = weekly(application, mariadb)
+    kept = weekly()
     slack.reset()
     monkeypatch.setenv("AIRFLOW_CONN_PROCESSING_TIME_MYSQL", "mysql://nobody:nothing@127.0.0.1:1/booking")
     assert report()["report"] == "failed"
-    assert weekly(application, mariadb) == kept
+    assert weekly() == kept
     (message,) = slack.messages()
     assert message["text"].startswith(
         ":warning: A report is missing: task report of processing_time_weekly_report"
@@ -319,16 +306,15 @@ def test_without_the_database_there_is_no_report_and_what_is_kept_stays(
 
 def test_a_backfill_keeps_the_week_and_tells_nobody(
     guide: Account,
-    application: Application,
-    mariadb: MariaDB,
     slack: StandInSlack,
     report: Report,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
+    weekly: Weekly,
 ) -> None:
     monkeypatch.setenv("PROCESSING_TIME__REPORTS__HTML", str(tmp_path / "pages"))
     monkeypatch.setattr("processing_time.operators.run.backfill", lambda context: True)
     assert report() == {"report": "success", "deliver": "success"}
-    assert (FIRST, "phase_creation_success_rate", 0) in weekly(application, mariadb)
+    assert (FIRST, "phase_creation_success_rate", 0) in weekly()
     assert slack.messages() == []
     assert not list(tmp_path.glob("pages/*"))
