@@ -156,6 +156,12 @@ class _Sources:
             yield from checkup.reader(conn_id, opened, traffic)
 
     def _log(self) -> Found:
+        if hosts := self.settings.application.log_hosts:
+            self.collected["log"] = "each host has a log of its own"
+            for name, host in hosts.items():
+                text = f"not read here, but by the workers of the queue {host.queue}: see the task read_log.{name}"
+                yield Line("note", f"application.log_hosts.{name}", text)
+            return
         need_since = self.timeline.as_of - self.settings.silent_after
         collected = laravel_log.collect(
             self.settings, self.timeline, present=self.present, need_since=need_since

@@ -175,6 +175,16 @@ def test_no_log(install, application):
     assert line.startswith("fix application.logs matches no file (")
 
 
+def test_logs_of_hosts_are_read_elsewhere(install, application, monkeypatch):
+    install()
+    application.remove_logs()
+    monkeypatch.setenv("PROCESSING_TIME__APPLICATION__LOG_HOSTS", '{"web1": {"queue": "first"}}')
+    assert about("application.log_hosts.web1") == [
+        "note not read here, but by the workers of the queue first: see the task read_log.web1"
+    ]
+    assert not [line for line in found() if line.startswith("fix")]
+
+
 def test_a_silent_log_is_told_by_rule(install, application):
     account = install()
     application.write_logs([r for r in account.records if r.happening == "noise"])
