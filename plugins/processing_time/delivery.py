@@ -251,17 +251,15 @@ class _Round:
         return self._look(owed, channel, thread_ts, since)
 
     def _look(self, owed: Owed, channel: str, thread_ts: str | None, since: datetime) -> Where | None:
-        """Look in the thread, and in the channel for what was posted outside of it.
+        """Look in the thread, and in the channel, where it may have gone instead.
 
         :raises Unclear: when Slack could not be asked; sending now might send twice.
         """
         oldest = f"{(since - MARGIN).timestamp():.6f}"
         if thread_ts and (ts := self._search(owed, "conversations_replies", channel, oldest, ts=thread_ts)):
             return channel, ts
-        if not thread_ts or owed.place is Place.BROADCAST:
-            ts = self._search(owed, "conversations_history", channel, oldest)
-            return (channel, ts) if ts else None
-        return None
+        ts = self._search(owed, "conversations_history", channel, oldest)
+        return (channel, ts) if ts else None
 
     def _search(self, owed: Owed, method: str, channel: str, oldest: str, **more: str) -> str | None:
         cursor = ""

@@ -412,6 +412,21 @@ def test_a_thread_that_is_gone_goes_on_in_the_channel(bench: Bench) -> None:
     assert "thread_not_found" in bench.said()[1][1]
 
 
+def test_what_went_to_the_channel_instead_of_its_thread_is_found_there(bench: Bench) -> None:
+    bench.owe(root())
+    bench.deliver()
+    with Store(bench.connect) as other:
+        other._session.run(lambda cursor: cursor.execute("UPDATE alerts SET slack_ts = '1.000001'"))
+    bench.slack.fail("chat.postMessage", "ok_false", error="thread_not_found")
+    bench.slack.fail("chat.postMessage", "accept_then_drop")
+    bench.slack.fail("conversations.history", "500")
+    bench.owe(reply("still here"))
+    with pytest.raises(DeliveryError, match="Slack broke at conversations_history"):
+        bench.deliver()
+    assert bench.deliver() == 1
+    assert [t.splitlines()[-1] for _, t in bench.said()] == ["root", "still here"]
+
+
 @pytest.mark.parametrize(
     ("token", "sentence"),
     [
