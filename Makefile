@@ -63,7 +63,7 @@ replay: $(RUN)  ## what the settings in force would have alerted, beside what wa
 # --- Change it ------------------------------------------------------------------------------------------------------
 
 .PHONY: test
-test: $(DEV)  ## every test
+test: $(DEV)  ## every test but those of several workers
 	@$(PY) -m pytest -n 2 --dist loadfile
 
 .PHONY: test-unit test-sql test-dags test-integration
@@ -77,6 +77,11 @@ test-unit test-sql test-dags test-integration:
 .PHONY: test-laravel
 test-laravel: $(DEV)  ## the actions that go through the application, on a real Laravel, here and over SSH
 	@$(PY) -m pytest tests/integration/test_artisan_laravel.py tests/integration/test_artisan_ssh.py tests/integration/test_env_file.py
+
+.PHONY: test-distributed
+test-distributed: $(DEV)  ## checks on several workers (CeleryExecutor, Redis, PostgreSQL), of which one dies; minutes
+	@scripts/setup.sh distributed
+	@$(PY) -m pytest tests/distributed
 
 .PHONY: test-mysql
 test-mysql: export PROCESSING_TIME_TEST_DSN = $(DSN)

@@ -26,7 +26,7 @@ from demo.processes import ManagedProcess, ServiceError, find_program, free_port
 _LONGEST_SOCKET_PATH = 107
 
 
-class _Service:
+class Service:
     """Start, stop and `with` for one server process."""
 
     name = ""
@@ -68,7 +68,7 @@ class _Service:
         raise NotImplementedError
 
 
-class MariaDB(_Service):
+class MariaDB(Service):
     """MariaDB in `directory`/mariadb; the superuser comes in by the socket only."""
 
     name = "mariadb"
@@ -178,7 +178,7 @@ class MariaDB(_Service):
         return False
 
 
-class Redis(_Service):
+class Redis(Service):
     """Redis in `directory`/redis, without persistence."""
 
     name = "redis"

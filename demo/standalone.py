@@ -8,6 +8,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
@@ -31,15 +32,9 @@ class Standalone:
     def run(self) -> None:
         """Start it, say where to look, and stay until it ends or Ctrl-C; every process of it is ended then."""
         port = self._services.airflow_port
-        url = f"http://127.0.0.1:{port}"
         try:
             with self._console.status("Airflow's scheduler and pages"):
-                self._process.start(
-                    [sys.executable, "-m", "airflow", "standalone"],
-                    ready=lambda: answers(f"{url}/api/v2/version"),
-                    within=120,
-                    environment={**stage.environment(self._services), **settings(port)},
-                )
+                url = start(self._process, port, stage.environment(self._services))
             self._console.print(f"Airflow   {url}")
             self._console.print(f"Status    {url}/processing-time/")
             if self._services.slack is not None:
@@ -54,8 +49,23 @@ class Standalone:
             self._process.stop()
 
 
+def start(process: ManagedProcess, port: int, environment: Mapping[str, str]) -> str:
+    """Start `airflow standalone` on a port of loopback; its address, once it answers.
+
+    :raises ServiceError: when it does not within three minutes.
+    """
+    url = f"http://127.0.0.1:{port}"
+    process.start(
+        [sys.executable, "-m", "airflow", "standalone"],
+        ready=lambda: answers(f"{url}/api/v2/version"),
+        within=180,
+        environment={**environment, **settings(port)},
+    )
+    return url
+
+
 def settings(port: int) -> dict[str, str]:
-    """What an `airflow standalone` on a port of loopback needs beside the rest of its environment."""
+    """What an Airflow on a port of loopback needs beside the rest of its environment."""
     return {
         # It starts its parts as `airflow …`.
         "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath))),

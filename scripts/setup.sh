@@ -6,6 +6,7 @@
 #   scripts/setup.sh run   what `make demo` and an installation need
 #   scripts/setup.sh dev   the tools of `make lint` and `make test` on top
 #   scripts/setup.sh uv    uv alone, for `make requirements`
+#   scripts/setup.sh distributed   PostgreSQL's programs, for `make test-distributed`
 #
 # Nothing is assumed but a POSIX shell. It starts and enables no service: the packages of the two servers are the ones
 # that hold the program without the service around it.
@@ -136,6 +137,29 @@ ensure_test_programs() {
     } || echo "setup: no sshd, so the tests over SSH are skipped (see .tools/apt.log)"
 }
 
+link_postgres() {
+    for bin in /usr/lib/postgresql/*/bin "$PWD"/.tools/postgresql/usr/lib/postgresql/*/bin; do
+        if [ -x "$bin/initdb" ]; then
+            ln -sf "$bin/initdb" "$bin/postgres" .tools/bin/
+            return
+        fi
+    done
+    return 1
+}
+
+# Its package would start a server at every boot, so the programs alone are taken out of it. Of its libraries, LLVM is for a
+# compiler of queries that a test can do without.
+ensure_postgres() {
+    if have initdb && have postgres || link_postgres; then return; fi
+    may_install || fail "PostgreSQL is missing; please run: sudo apt-get install --no-install-recommends postgresql"
+    package=$(apt-cache depends postgresql | sed -n 's/.*Depends: \(postgresql-[0-9]*\)$/\1/p')
+    # shellcheck disable=SC2046
+    install_packages $(apt-cache depends "$package" | sed -n 's/.*Depends: \(lib[^ ]*\)$/\1/p' | grep -v llvm)
+    mkdir -p .tools/postgresql
+    (cd .tools/postgresql && apt-get download -q "$package" && dpkg -x "$package"_*.deb .) >.tools/apt.log 2>&1
+    link_postgres || fail "no PostgreSQL was found in the package $package (see .tools/apt.log)"
+}
+
 ensure_uv() {
     [ ! -x .tools/bin/uv ] || return 0
     if have_uv; then
@@ -174,7 +198,10 @@ dev)
 uv)
     ensure_uv
     ;;
+distributed)
+    ensure_postgres
+    ;;
 *)
-    fail "usage: scripts/setup.sh run | dev | uv"
+    fail "usage: scripts/setup.sh run | dev | uv | distributed"
     ;;
 esac
