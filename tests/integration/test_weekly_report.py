@@ -62,6 +62,13 @@ def report(bag: Any, quick: None) -> Report:
     return run
 
 
+@pytest.fixture
+def pages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The folder into which the settings have pages written."""
+    monkeypatch.setenv("PROCESSING_TIME__REPORTS__HTML", str(tmp_path / "pages"))
+    return tmp_path / "pages"
+
+
 @pytest.fixture(scope="session")
 def accounts() -> dict[str, Account]:
     """Three weeks of the application in each world, with a day of trouble in the week of the report."""
@@ -222,15 +229,13 @@ def test_a_dry_run_and_another_day_keep_and_tell_nothing(
     guide: Account,
     slack: StandInSlack,
     report: Report,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
+    pages: Path,
     weekly: Weekly,
 ) -> None:
-    monkeypatch.setenv("PROCESSING_TIME__REPORTS__HTML", str(tmp_path / "pages"))
     assert report(dry_run=True)["report"] == "success"
-    assert not list(tmp_path.glob("pages/*"))
+    assert not list(pages.glob("*"))
     assert report(MONDAY - timedelta(days=1))["report"] == "success"
-    assert [page.name for page in tmp_path.glob("pages/*")] == ["weekly-2026-03-22.html"]
+    assert [page.name for page in pages.glob("*")] == ["weekly-2026-03-22.html"]
     assert slack.messages() == []
     assert weekly() == {}
 
@@ -309,12 +314,11 @@ def test_a_backfill_keeps_the_week_and_tells_nobody(
     slack: StandInSlack,
     report: Report,
     monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
+    pages: Path,
     weekly: Weekly,
 ) -> None:
-    monkeypatch.setenv("PROCESSING_TIME__REPORTS__HTML", str(tmp_path / "pages"))
     monkeypatch.setattr("processing_time.operators.run.backfill", lambda context: True)
     assert report() == {"report": "success", "deliver": "success"}
     assert (FIRST, "phase_creation_success_rate", 0) in weekly()
     assert slack.messages() == []
-    assert not list(tmp_path.glob("pages/*"))
+    assert not list(pages.glob("*"))
