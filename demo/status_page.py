@@ -1,13 +1,20 @@
 # SPDX-License-Identifier: MIT
-"""The status page without an Airflow around it, for pictures: a year of checks, and a bad afternoon at the end of it."""
+"""The status page without an Airflow around it, for pictures: a year of checks, and a bad afternoon at the end of it.
+
+With several applications that is Berlin's; Hamburg is well, nobody watches Munich, and the store of Vienna cannot be read.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import json
+import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
+from unittest.mock import patch
 
 import MySQLdb
 import uvicorn
@@ -15,13 +22,17 @@ import uvicorn
 from benchmarks.page_data import History, fill
 from demo.processes import free_port
 from demo.services import MariaDB
-from processing_time.page.application import Surroundings, build
-from processing_time.settings import load
+from processing_time.page import site
+from processing_time.page.application import Surroundings
+from processing_time.settings import Settings, load, target_names
 from processing_time.store import Store
-from processing_time.store_session import SCHEMA
+from processing_time.store_session import SCHEMA, StoreError
 
 AS_OF = datetime(2026, 6, 10, 12, tzinfo=UTC)
 COMPANIES = 12
+BROKEN = "vienna"
+_LATE = {"berlin": timedelta(), "hamburg": timedelta(), "munich": timedelta(hours=3)}
+"""The targets, and how long before the others each was checked last."""
 _TROUBLE = (
     # The observer has failed since eleven, most of all in one company.
     (
@@ -49,19 +60,44 @@ _TROUBLE = (
 
 
 @contextlib.contextmanager
-def served(server: MariaDB) -> Iterator[str]:
-    """The address of the page, twenty minutes after its newest check."""
+def served(server: MariaDB, *, several: bool = False) -> Iterator[str]:
+    """The address of the page, twenty minutes after its newest check; `several`: of the list of all applications."""
 
-    def connect() -> Any:
-        return MySQLdb.connect(unix_socket=server.socket, user="root", database=SCHEMA, charset="utf8mb4")
+    def connect(settings: Settings) -> Any:
+        if settings.target == BROKEN:
+            raise StoreError(
+                "the connection processing_time_store does not work, its server does not answer (error 2003):"
+                " check that it runs and can be reached from here"
+            )
+        return MySQLdb.connect(
+            unix_socket=server.socket, user="root", database=_schema(settings), charset="utf8mb4"
+        )
 
-    _history(server, connect)
+    names = {name: {} for name in (*_LATE, BROKEN)} if several else {}
+    with patch.dict(os.environ, {"PROCESSING_TIME__TARGETS": json.dumps(names)}):
+        for target in names.keys() - {BROKEN} or {""}:
+            settings = load(target=target)
+            with contextlib.closing(server.root()) as root, contextlib.closing(root.cursor()) as cursor:
+                cursor.execute(f"DROP DATABASE IF EXISTS {_schema(settings)}")
+                cursor.execute(f"CREATE DATABASE {_schema(settings)} CHARACTER SET utf8mb4")
+            _history(partial(connect, settings), settings)
+        with _running(connect) as address:
+            yield address
+
+
+@contextlib.contextmanager
+def _running(connect: Callable[[Settings], Any]) -> Iterator[str]:
     around = Surroundings(
-        connect, load, user=lambda: "anna", token=lambda: "", clock=lambda: AS_OF + timedelta(minutes=20)
+        connect=connect,
+        settings=lambda target: load(target=target),
+        targets=target_names,
+        user=lambda: "anna",
+        token=lambda _: "",
+        clock=lambda: AS_OF + timedelta(minutes=20),
     )
     port = free_port()
     application = uvicorn.Server(
-        uvicorn.Config(build(around), host="127.0.0.1", port=port, log_level="warning")
+        uvicorn.Config(site.build(around), host="127.0.0.1", port=port, log_level="warning")
     )
     thread = threading.Thread(target=application.run, daemon=True)
     thread.start()
@@ -72,15 +108,19 @@ def served(server: MariaDB) -> Iterator[str]:
         thread.join()
 
 
-def _history(server: MariaDB, connect: Any) -> None:
-    with contextlib.closing(server.root()) as root, contextlib.closing(root.cursor()) as cursor:
-        cursor.execute(f"DROP DATABASE IF EXISTS {SCHEMA}")
-        cursor.execute(f"CREATE DATABASE {SCHEMA} CHARACTER SET utf8mb4")
+def _schema(settings: Settings) -> str:
+    return f"{SCHEMA}_{settings.target}" if settings.target else SCHEMA
+
+
+def _history(connect: Callable[[], Any], settings: Settings) -> None:
+    newest, bad = AS_OF - _LATE.get(settings.target, timedelta()), settings.target in ("", "berlin")
     with Store(connect) as store:
         store.sightings()
     with contextlib.closing(connect()) as connection, contextlib.closing(connection.cursor()) as cursor:
-        fill(connection, History(AS_OF, 120, COMPANIES), load())
-        since = AS_OF.replace(tzinfo=None) - timedelta(hours=3)
-        for statement in _TROUBLE:
+        fill(connection, History(newest, 120, COMPANIES), settings)
+        if not bad:
+            cursor.execute("UPDATE alerts SET resolved_at = opened_at + INTERVAL 1 HOUR, state = 'resolved'")
+        since = newest.replace(tzinfo=None) - timedelta(hours=3)
+        for statement in _TROUBLE if bad else ():
             cursor.execute(statement.format(fall="(HOUR(as_of) - 9)"), (since,))
         connection.commit()

@@ -13,28 +13,31 @@ from typing import TYPE_CHECKING, Any
 from airflow.plugins_manager import AirflowPlugin
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
+    from starlette.types import ASGIApp
 
     from processing_time.settings import Settings
 
 METRICS = "processing_time_metrics"
-"""The connection whose password Prometheus has to send."""
+"""The connection whose password Prometheus has to send, where no settings say otherwise."""
 
 _Message = MutableMapping[str, Any]
 
 
 @cache
-def application() -> FastAPI:
+def application() -> ASGIApp:
     """The page with what it needs of this Airflow: its login, its connections, the clock."""
     from airflow.api_fastapi.core_api.security import get_user
 
     from processing_time.operators import run
-    from processing_time.page.application import Surroundings, build
+    from processing_time.page import site
+    from processing_time.page.application import Surroundings
+    from processing_time.settings import target_names
 
-    return build(
+    return site.build(
         Surroundings(
             connect=_connect,
             settings=_settings,
+            targets=target_names,
             user=get_user,
             token=_token,
             clock=run.present,
@@ -42,32 +45,37 @@ def application() -> FastAPI:
     )
 
 
-def _connect() -> Any:
+def _connect(settings: Settings) -> Any:
     from airflow.sdk.exceptions import AirflowNotFoundException
 
     from processing_time.operators import connections
     from processing_time.store_session import StoreError
 
+    store = settings.connections.store
     try:
-        return connections.mysql_connect(_settings().connections.store)()
+        return connections.store_connect(store, settings.target)()
     except AirflowNotFoundException:
-        raise StoreError(
-            f"there is no connection {_settings().connections.store}: set it up as docs/install.md says"
-        ) from None
+        raise StoreError(f"there is no connection {store}: set it up as docs/install.md says") from None
 
 
-def _settings() -> Settings:
+def _settings(target: str) -> Settings:
     from processing_time.settings import load
 
-    return load()
+    return load(target=target)
 
 
-def _token() -> str:
+def _token(target: str) -> str:
     from airflow.sdk import BaseHook
     from airflow.sdk.exceptions import AirflowNotFoundException
 
+    from processing_time.settings import SettingsError
+
     try:
-        return BaseHook.get_connection(METRICS).password or ""
+        conn_id = _settings(target).connections.metrics
+    except SettingsError:
+        conn_id = METRICS  # only who knows the token is told what is wrong with them
+    try:
+        return BaseHook.get_connection(conn_id).password or ""
     except AirflowNotFoundException:
         return ""
 

@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from processing_time.settings import load
+
 HEAVY = (
     "matplotlib",
     "numpy",
@@ -49,10 +51,42 @@ def test_without_the_store_s_connection_there_is_a_sentence(airflow_db: None) ->
     from processing_time.store_session import StoreError
 
     with pytest.raises(StoreError, match="no connection processing_time_store: set it up"):
-        processing_time_page._connect()
+        processing_time_page._connect(load())
+
+
+def test_the_store_of_a_target_has_its_own_connection_that_must_name_a_schema(
+    airflow_db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import processing_time_page
+    from processing_time.store_session import StoreError
+
+    monkeypatch.setenv("PROCESSING_TIME__TARGETS", '{"berlin": {}}')
+    berlin = processing_time_page._settings("berlin")
+    with pytest.raises(StoreError, match="no connection processing_time_store__berlin: set it up"):
+        processing_time_page._connect(berlin)
+    monkeypatch.setenv("AIRFLOW_CONN_PROCESSING_TIME_STORE__BERLIN", "mysql://nobody@127.0.0.1:1")
+    with pytest.raises(StoreError, match="processing_time_store__berlin names no database"):
+        processing_time_page._connect(berlin)
 
 
 def test_without_a_connection_for_prometheus_metrics_are_off(airflow_db: None) -> None:
     import processing_time_page
 
-    assert processing_time_page._token() == ""
+    assert processing_time_page._token("") == ""
+
+
+def test_the_token_for_prometheus_is_common_unless_a_target_has_its_own(
+    airflow_db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import processing_time_page
+
+    for name in ("processing_time_metrics", "of_hamburg"):
+        monkeypatch.setenv(
+            f"AIRFLOW_CONN_{name.upper()}", f'{{"conn_type": "generic", "password": "{name}"}}'
+        )
+    monkeypatch.setenv(
+        "PROCESSING_TIME__TARGETS", '{"berlin": {}, "hamburg": {"connections": {"metrics": "of_hamburg"}}}'
+    )
+    tokens = {target: processing_time_page._token(target) for target in ("", "berlin", "hamburg", "nowhere")}
+    assert tokens.pop("hamburg") == "of_hamburg"
+    assert set(tokens.values()) == {"processing_time_metrics"}

@@ -4,18 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from fastapi import HTTPException
 from starlette.testclient import TestClient
 
-from processing_time.page import application
 from processing_time.settings import Settings, load
-from processing_time.store_session import StoreError
-
-AT = datetime(2026, 6, 10, 12, tzinfo=UTC)
+from tests.integration.page_http import served
 
 
 @pytest.fixture(scope="module")
@@ -24,11 +20,8 @@ def settings() -> Settings:
 
 
 def client(settings: Settings, *, user: Callable[[], Any] = lambda: "anna", token: str = "") -> TestClient:
-    def connect() -> Any:
-        raise StoreError("the connection processing_time_store does not work, its server does not answer")
-
-    around = application.Surroundings(connect, lambda: settings, user, lambda: token, lambda: AT)
-    return TestClient(application.build(around), raise_server_exceptions=False)
+    """The page of one application, whose store does not answer."""
+    return served(lambda _: settings, tuple, user=user, token=lambda _: token)
 
 
 @pytest.mark.parametrize("path", ["/", "/companies", "/reports"])
@@ -72,8 +65,9 @@ def test_only_a_browser_is_sent_to_the_login(settings: Settings) -> None:
 
     anonymous = client(settings, user=nobody)
     assert anonymous.get("/").status_code == 401
-    answer = anonymous.get(
-        "/reports?weekly=2026-06-01", headers={"Accept": "text/html"}, follow_redirects=False
-    )
+    answer = anonymous.get("/reports?weekly=2026-06-01", headers={"Accept": "text/html"})
     assert answer.status_code == 307
-    assert answer.headers["location"] == "/api/v2/auth/login?next=%2Freports%3Fweekly%3D2026-06-01"
+    assert (
+        answer.headers["location"]
+        == "/api/v2/auth/login?next=%2Fprocessing-time%2Freports%3Fweekly%3D2026-06-01"
+    )

@@ -11,7 +11,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from processing_time.model import Alert, AlertState, Sample, Severity, State, Verdict, Window
-from processing_time.page import companies, lines, openmetrics, overview, periods
+from processing_time.page import companies, lines, openmetrics, overview, periods, targets
 from processing_time.page.hours import hours
 from processing_time.page.rendering import render
 from processing_time.page.status import status
@@ -344,6 +344,54 @@ def test_a_published_report_is_linked(settings: Settings) -> None:
     assert periods.shown(Period.MONTHLY, date(2026, 5, 1), [], [], own).page == (
         "https://reports.example.org/monthly-2026-05.html"
     )
+
+
+# --- several applications -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def hamburg(monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """The settings of a target."""
+    monkeypatch.setenv("PROCESSING_TIME__TARGETS", '{"hamburg": {}}')
+    return load(target="hamburg")
+
+
+def test_what_a_target_s_page_leads_to_is_the_target_s(hamburg: Settings) -> None:
+    newest = Newest(check(), (verdict(),), (alert(),), 1, 0)
+    page = page_of(rows(newest=newest, runs={AT: "manual__1"}), hamburg)
+    run = "../../dags/processing_time_health_check__hamburg/runs/"
+    assert (page.run, page.alerts[0].run) == (f"{run}run%2F1", f"{run}manual__1")
+    reports = hamburg.reports.model_copy(update={"html_url": "https://reports.example.org"})
+    own = hamburg.model_copy(update={"reports": reports})
+    assert periods.shown(Period.MONTHLY, date(2026, 5, 1), [], [], own).page == (
+        "https://reports.example.org/monthly-2026-05__hamburg.html"
+    )
+    never = status(None, (), hamburg, AT)
+    assert "switch on the DAG processing_time_health_check__hamburg," in never.sentence
+
+
+@pytest.mark.parametrize(
+    ("levels", "count", "text"),
+    [
+        ((), 0, "none"),
+        ((1,), 1, "1 at level 1 · channel"),
+        ((2, 1, 4, 2), 4, "1 at level 4 · rollback, 2 at level 2 · on-call, 1 at level 1 · channel"),
+        ((1, 1), 9, "2 at level 1 · channel, 7 more"),
+    ],
+)
+def test_the_list_counts_open_alerts_by_level(
+    hamburg: Settings, levels: tuple[int, ...], count: int, text: str
+) -> None:
+    newest = Newest(check(), (verdict(),), [alert(level=level) for level in levels], count, 0)
+    row = targets.target(newest, hamburg, AT)
+    assert (row.name, row.alerts, row.status.state) == ("hamburg", text, State.OK)
+
+
+def test_a_target_that_was_never_checked_is_unknown_in_the_list(hamburg: Settings) -> None:
+    row = targets.target(Newest(), hamburg, AT)
+    html = render("targets.html", page=targets.TargetsPage(State.UNKNOWN, (), (row,)))
+    assert "Last measured</dt><dd>never" in html
+    assert "✓" not in html
 
 
 # --- OpenMetrics --------------------------------------------------------------------------------------------------

@@ -120,7 +120,7 @@ def page(
     return OverviewPage(
         status=status(check, newest.verdicts, settings, present),
         facts=tuple(context.summary.lines) if check else (),
-        run=_run(check.dag_run_id) if check else "",
+        run=_run(check.dag_run_id, settings) if check else "",
         alerts=tuple(_alert(a, rows, context, present) for a in newest.open_alerts),
         left_out=newest.open_count - len(newest.open_alerts),
         owed=newest.owed,
@@ -185,10 +185,11 @@ def _alert(alert: Alert, rows: Overview, context: Context, present: datetime) ->
         opened=near(alert.opened_at, present, settings),
         taken=taken,
         thread=thread,
-        run=_run(run) if run else "",
+        run=_run(run, settings) if run else "",
         runbook=context.runbook(alert.rule),
     )
 
 
-def _run(dag_run_id: str) -> str:
-    return f"../dags/{DAG}/runs/{quote(dag_run_id, safe='')}"
+def _run(dag_run_id: str, settings: Settings) -> str:
+    airflow = "../../" if settings.target else "../"
+    return f"{airflow}dags/{settings.dag_id(DAG)}/runs/{quote(dag_run_id, safe='')}"

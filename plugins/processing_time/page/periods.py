@@ -105,4 +105,4 @@ def _page(kind: Period, start: date, settings: Settings) -> str:
     if not base:
         return ""
     name = f"weekly-{start.isoformat()}" if kind is Period.WEEKLY else f"monthly-{start:%Y-%m}"
-    return f"{base.rstrip('/')}/{name}.html"
+    return f"{base.rstrip('/')}/{settings.dag_id(name)}.html"

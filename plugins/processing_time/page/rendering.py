@@ -15,12 +15,14 @@ from processing_time.settings import ROOT
 TEMPLATES = ROOT / "include" / "templates" / "page"
 
 
-def render(template: str, **values: Any) -> str:
+def render(template: str, *, target: str = "", **values: Any) -> str:
     """A page of the status page.
 
-    :param template: ``overview.html``, ``companies.html``, ``reports.html`` or ``broken.html``.
+    :param template: ``overview.html``, ``companies.html``, ``reports.html``, ``broken.html``; with several applications
+        ``targets.html`` and ``missing.html`` as well.
+    :param target: whose page it is; empty where there is one application, and for the list of all.
     """
-    return _environment().get_template(template).render(**values)
+    return _environment().get_template(template).render(target=target, **values)
 
 
 @cache

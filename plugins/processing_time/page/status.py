@@ -43,7 +43,8 @@ def status(check: Check | None, verdicts: Sequence[Verdict], settings: Settings,
     :param verdicts: what it found for all companies.
     """
     if check is None:
-        sentence = f"Nothing has been measured yet: switch on the DAG {DAG}, or wait for its first run."
+        dag = settings.dag_id(DAG)
+        sentence = f"Nothing has been measured yet: switch on the DAG {dag}, or wait for its first run."
         return Status(State.UNKNOWN, sentence)
     due = next_tick(settings.schedule.health_check, settings.zone, check.as_of)
     measured = f"{instant(check.as_of, settings)} ({ago(check.as_of, present)})"
