@@ -15,8 +15,12 @@ MANY = 5
 
 
 def one_proposal(decisions: Sequence[Decision]) -> list[Decision]:
-    """There is one feature to disable: several alerts that ask for it at once share a proposal."""
-    first = next((d for d in decisions if d.toggle), None)
+    """There is one feature to disable: several alerts that ask for it at once share a proposal.
+
+    That which was there first makes it: the incident run bears its number, and is told of in its thread.
+    """
+    asking = [d for d in decisions if d.toggle]
+    first = min(asking, key=_number, default=None)
     return [
         replace(d, toggle=False, reason=f"{d.reason} with {first.rule}")
         if first and d.toggle and d is not first
@@ -51,6 +55,10 @@ def grouped(decisions: Sequence[Decision], settings: Settings) -> list[Decision]
             )
             changed.update((id(d), _spoken_for(d, speaker)) for d in single if d is not speaker)
     return [changed.get(id(d), d) for d in decisions]
+
+
+def _number(decision: Decision) -> int:
+    return (decision.after.id if decision.after else None) or 0
 
 
 def _spoken_for(decision: Decision, speaker: Decision) -> Decision:

@@ -175,6 +175,16 @@ def test_level_two_asks_for_a_mention_and_a_diagnosis_and_level_three_for_a_prop
     assert not any(d.toggle for _ in range(6) for d in day.check(rate(RATE, 50, 100)).values())
 
 
+def test_the_alert_that_was_there_first_proposes_for_the_others(day: Day) -> None:
+    # The incident run bears its number, and asks for approval in its thread.
+    day.check(rate(RATE, 100, 100), rate(SYNC, 94, 100))
+    for _ in range(3):
+        decisions = day.check(rate(RATE, 50, 100), rate(SYNC, 50, 100))
+    assert [alert(decisions[rule, 0]).id for rule in (SYNC, RATE)] == [1, 2]
+    assert [decisions[rule, 0].toggle for rule in (SYNC, RATE)] == [True, False]
+    assert decisions[RATE, 0].reason.endswith("with calcom_sync_success_rate")
+
+
 def test_a_window_in_which_the_flags_changed_stays_at_level_one(day: Day) -> None:
     doubtful = replace(judge(rate(RATE, 50, 100), day.settings), level_cap=1)
     levels = [alert(day.decide([doubtful])[RATE, 0]).level for _ in range(4)]
