@@ -73,7 +73,7 @@ def served(server: MariaDB, *, several: bool = False) -> Iterator[str]:
             unix_socket=server.socket, user="root", database=_schema(settings), charset="utf8mb4"
         )
 
-    names = {name: {} for name in (*_LATE, BROKEN)} if several else {}
+    names: dict[str, dict[str, Any]] = {name: {} for name in (*_LATE, BROKEN)} if several else {}
     with patch.dict(os.environ, {"PROCESSING_TIME__TARGETS": json.dumps(names)}):
         for target in names.keys() - {BROKEN} or {""}:
             settings = load(target=target)

@@ -20,7 +20,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from benchmarks.page_data import History, fill
 from demo.processes import ManagedProcess, free_port
 from demo.standalone import answers, settings
-from processing_time.settings import load
+from processing_time.settings import CONFIG_VARIABLE, load
 from processing_time.store import Store
 from processing_time.timeline import previous_tick
 from tests.integration.own_schema import LOGIN, SCHEMA, fresh, login
@@ -37,9 +37,17 @@ _QUIET = ("gpu", "quic", "background-networking", "component-update", "sync")
 class StatusPage:
     """Airflow with the page, to be asked as a person or a program asks."""
 
-    def __init__(self, url: str, mariadb: Any) -> None:
+    def __init__(self, url: str, mariadb: Any, settings_file: Path) -> None:
         self.airflow, self.url = url, f"{url}/processing-time/"
-        self._mariadb = mariadb
+        self._mariadb, self._settings_file = mariadb, settings_file
+
+    @contextmanager
+    def several(self) -> Iterator[None]:
+        """Two applications in the settings for a while: Berlin's store works, Hamburg's has no connection."""
+        targets = {"berlin": {"connections": {"store": "processing_time_store"}}, "hamburg": {}}
+        self._settings_file.write_text(json.dumps({"targets": targets}), encoding="utf-8")
+        yield
+        self._settings_file.write_text("", encoding="utf-8")
 
     def get(self, path: str = "", **headers: str) -> httpx.Response:
         """What a program is answered that follows no redirection."""
@@ -81,6 +89,8 @@ def serving(mariadb: Any, folder: Path) -> Iterator[StatusPage]:
     url = f"http://127.0.0.1:{port}"
     passwords = folder / "passwords.json"
     passwords.write_text(json.dumps({"anna": "password-of-anna"}), encoding="utf-8")
+    settings_file = folder / "settings.yaml"
+    settings_file.touch()
     environment = {
         **os.environ,
         **settings(port),
@@ -90,6 +100,7 @@ def serving(mariadb: Any, folder: Path) -> Iterator[StatusPage]:
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
         "AIRFLOW_CONN_PROCESSING_TIME_STORE": mariadb.uri(LOGIN["user"], LOGIN["password"], SCHEMA),
         "AIRFLOW_CONN_PROCESSING_TIME_METRICS": json.dumps({"conn_type": "generic", "password": TOKEN}),
+        CONFIG_VARIABLE: str(settings_file),
         "PYTHONPATH": str(PROJECT / "plugins"),
     }
     process = ManagedProcess(folder, "api-server")
@@ -100,7 +111,7 @@ def serving(mariadb: Any, folder: Path) -> Iterator[StatusPage]:
             within=PATIENCE,
             environment=environment,
         )
-        yield StatusPage(url, mariadb)
+        yield StatusPage(url, mariadb, settings_file)
     finally:
         process.stop()
 

@@ -249,3 +249,68 @@ def test_prometheus_needs_its_token(filled: StatusPage) -> None:
         "SELECT metric, value FROM samples WHERE company_id = 0 AND as_of = (SELECT MAX(as_of) FROM checks)"
     )
     assert values == {row["metric"]: row["value"] for row in rows}
+
+
+# --- several applications, without a restart ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def several(filled: StatusPage) -> Iterator[StatusPage]:
+    """Two applications, of which the store of one cannot be read."""
+    with filled.several():
+        yield filled
+
+
+def test_the_list_leads_to_a_target_and_back(several: StatusPage, visit: Open) -> None:
+    page = visit().page
+    items = page.locator(".targets li")
+    expect(items).to_have_count(2)
+    expect(items.first).to_contain_text("there is no connection processing_time_store__hamburg: set it up")
+    expect(items.last).to_contain_text("✓ ok")
+    page.get_by_role("link", name="berlin").click()
+    expect(page).to_have_url(f"{several.url}berlin/")
+    expect(page.get_by_role("heading", name="berlin · Now")).to_be_visible()
+    page.get_by_role("link", name="Companies").click()
+    expect(page).to_have_url(f"{several.url}berlin/companies")
+    expect(page.locator("#companies tbody tr")).to_have_count(3)
+    page.get_by_role("link", name="Now").click()
+    page.get_by_role("link", name="Airflow run of this check").click()
+    expect(page).to_have_url(
+        f"{several.airflow}/dags/processing_time_health_check__berlin/runs/{_run(several)}"
+    )
+    page.go_back()
+    page.get_by_role("link", name="Targets").click()
+    expect(page).to_have_url(several.url)
+
+
+def test_a_person_logs_in_and_is_back_at_the_target(several: StatusPage, visit: Open) -> None:
+    page = visit("berlin/companies", logged_in=False).page
+    page.get_by_label("Username").fill("anna")
+    page.get_by_label("Password").fill("password-of-anna")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page).to_have_url(f"{several.url}berlin/companies")
+
+
+def test_prometheus_reads_a_target(several: StatusPage) -> None:
+    answer = several.get("berlin/metrics", Authorization=f"Bearer {TOKEN}")
+    assert 'processing_time_value{metric="phase_creation_success_rate"' in answer.text
+    assert several.get("berlin/metrics").status_code == 401
+    assert several.get("berlin").headers["location"] == "./berlin/"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 360])
+@pytest.mark.parametrize(
+    ("path", "status"), [("", 200), ("berlin/", 200), ("hamburg/", 503), ("nowhere/", 404)]
+)
+def test_nothing_is_wrong_with_the_list_in_any_theme_or_size(
+    several: StatusPage, visit: Open, path: str, status: int, width: int, scheme: Any
+) -> None:
+    watched = visit(path, viewport={"width": width, "height": 800}, color_scheme=scheme)
+    page = watched.page
+    assert [
+        fault for fault in watched.faults if f"the server responded with a status of {status}" not in fault
+    ] == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    results = Axe().run(page)
+    assert results.violations_count == 0, results.generate_report()
