@@ -259,7 +259,7 @@ def enqueue(
     """
     cursor.executemany(
         "INSERT INTO notifications (alert_id, kind, dedupe_key, route, place, payload, root, created_at, not_before)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON DUPLICATE KEY UPDATE id = id",
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON DUPLICATE KEY UPDATE dedupe_key = VALUES(dedupe_key)",
         [
             (
                 (alert_id := ids[n.alert] if n.alert else None),

@@ -217,8 +217,10 @@ def metric(**properties: Any) -> Metric:
 
 
 # Twelve rows, each with each seven times over: many seconds on any server, stopped by both kinds of time limit.
+#: With a condition: MySQL only multiplies the numbers of rows without one.
 _SLOW = f"""SELECT 1 AS company_id, COUNT(*) AS numerator, COUNT(*) AS denominator
-FROM {", ".join(f"appointments AS a{n}" for n in range(7))}"""
+FROM {", ".join(f"appointments AS a{n}" for n in range(7))}
+WHERE a0.id <> a6.id"""
 
 
 def test_a_statement_that_takes_too_long_costs_itself(
@@ -327,6 +329,14 @@ GROUP BY s.company_id""",
         ("SELECT {{ nonsense }}", {}, "uses {{ nonsense }}, which does not exist"),
         ("SELECT {{ nonsense", {}, "is not a valid template"),
         ("SELECT 1", {"kind": "deviation"}, "metrics.own.kind = deviation"),
+        ("SELECT 1 AS company_id, 3 AS numerator, 2 AS denominator", {}, "counts 3 of 2"),
+        ("SELECT 1 AS company_id, -1 AS numerator, 2 AS denominator", {}, "counts -1 of 2"),
+        ("SELECT 'x' AS company_id, 1 AS numerator, 2 AS denominator", {}, "company_id is no number"),
+        (
+            "SELECT 1 AS company_id, 1 AS numerator, 2 AS denominator, 'x' AS staff",
+            {},
+            "staff is no number: call a text by_staff",
+        ),
     ],
 )
 def test_a_faulty_metric_of_one_s_own_costs_itself(
