@@ -61,19 +61,21 @@ def _thread() -> int:
 
 
 def _status_page() -> int:
-    """The first page and the companies, on a desktop and on a phone, in both themes."""
-    with (
-        stage.only_one(),
-        MariaDB(stage.DEMO) as server,
-        status_page.served(server) as address,
-        browser(stage.DEMO) as chromium,
-    ):
-        for page, name in (("", ""), ("companies", "companies-")):
-            for screen, width in (("desktop", 1280), ("phone", 360)):
-                for scheme in ("light", "dark"):
-                    picture = chromium.photograph(address + page, width, scheme, 1)
-                    _keep(f"status-page-{name}{screen}-{scheme}.png", picture, highest=1600)
+    """The first page and the companies, and the list of several applications; on a desktop and on a phone, in both themes."""
+    with stage.only_one(), MariaDB(stage.DEMO) as server, browser(stage.DEMO) as chromium:
+        with status_page.served(server) as address:
+            for page, name in (("", ""), ("companies", "companies-")):
+                _photograph(chromium, address + page, name)
+        with status_page.served(server, several=True) as address:
+            _photograph(chromium, address, "targets-")
     return 0
+
+
+def _photograph(chromium: Browser, address: str, name: str) -> None:
+    for screen, width in (("desktop", 1280), ("phone", 360)):
+        for scheme in ("light", "dark"):
+            picture = chromium.photograph(address, width, scheme, 1)
+            _keep(f"status-page-{name}{screen}-{scheme}.png", picture, highest=1600)
 
 
 def _reports(demo: ReportDemo, services: stage.Services) -> None:

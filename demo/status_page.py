@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -20,7 +21,6 @@ import MySQLdb
 import uvicorn
 
 from benchmarks.page_data import History, fill
-from demo.processes import free_port
 from demo.services import MariaDB
 from processing_time.page import site
 from processing_time.page.application import Surroundings
@@ -95,17 +95,16 @@ def _running(connect: Callable[[Settings], Any]) -> Iterator[str]:
         token=lambda _: "",
         clock=lambda: AS_OF + timedelta(minutes=20),
     )
-    port = free_port()
-    application = uvicorn.Server(
-        uvicorn.Config(site.build(around), host="127.0.0.1", port=port, log_level="warning")
-    )
-    thread = threading.Thread(target=application.run, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{port}/"
-    finally:
-        application.should_exit = True
-        thread.join()
+    application = uvicorn.Server(uvicorn.Config(site.build(around), log_level="warning"))
+    # It listens before the thread is there to answer.
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=application.run, args=([listening],), daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
+        finally:
+            application.should_exit = True
+            thread.join()
 
 
 def _schema(settings: Settings) -> str:
