@@ -161,21 +161,27 @@ def test_what_is_missing_costs_what_needs_it(
     assert all(sentence in found[key, 0].reason for key in lost)
 
 
-def test_a_file_without_the_windows_costs_itself(
-    app: Application, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("columns", "sentence"),
+    [
+        ("2 AS numerator, 3 AS denominator", "gives no column held"),
+        ("4 AS numerator, 3 AS denominator, 1 AS held", "counts 4 of 3"),
+        ("2 AS numerator, NULL AS denominator, 1 AS held", "counts 2 of 0"),
+    ],
+)
+def test_a_faulty_file_costs_itself(
+    columns: str, sentence: str, app: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: Callable[[str], queries.Query] = queries.read
     monkeypatch.setattr(
         queries,
         "read",
         lambda path: (
-            queries.Query(path, "SELECT 1 AS company_id, 2 AS numerator, 3 AS denominator")
-            if PHASES in path
-            else read(path)
+            queries.Query(path, f"SELECT 1 AS company_id, {columns}") if PHASES in path else read(path)
         ),
     )
     found = measured(app)
-    assert "gives no column held" in found[PHASES, 0].reason
+    assert sentence in found[PHASES, 0].reason
     assert not found[SYNC, 0].loss
 
 

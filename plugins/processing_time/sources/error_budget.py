@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 
 from processing_time.burn_rate import Count, budget_of, measured
 from processing_time.model import ALL_COMPANIES, Sample
@@ -42,7 +43,7 @@ def samples(blank: Sample, metric: Metric, columns: Sequence[str], rows: Iterabl
 
     :param rows: as of every metric, with a column ``held``: how many windows hold these appointments. The numerator is
         what failed.
-    :raises QueryFault: when a column is missing.
+    :raises QueryFault: when a column is missing, or holds what it cannot.
     """
     lengths = budget_of(metric).lengths
     counted: dict[int, list[list[int]]] = defaultdict(lambda: [[0, 0] for _ in lengths])
@@ -50,9 +51,11 @@ def samples(blank: Sample, metric: Metric, columns: Sequence[str], rows: Iterabl
         company_id = record["company_id"]
         own = (counted[int(company_id)],) if company_id else ()
         for windows in (counted[ALL_COMPANIES], *own):
-            for window in windows[: int(record[HELD])]:
-                window[0] += int(record["numerator"])
-                window[1] += int(record["denominator"])
+            for window in windows[: int(tally.number(record[HELD]))]:
+                window[0] += int(tally.number(record["numerator"]))
+                window[1] += int(tally.number(record["denominator"]))
+    for failing, total in chain.from_iterable(counted.values()):
+        tally.check_part(blank.metric, failing, total)
     return [
         measured(
             Sample(blank.metric, blank.window, company_id, detail=blank.detail),

@@ -8,6 +8,7 @@ text column ``by_…`` breaks the denominator down by its values. A company may 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from processing_time.model import ALL_COMPANIES, Sample, Window
@@ -30,7 +31,7 @@ def samples(
 
     :param columns: the names of the columns, in small letters.
     :param detail: what every sample's detail holds besides.
-    :raises QueryFault: when a column is missing.
+    :raises QueryFault: when a column is missing, or holds what it cannot.
     """
     everything = records(key, columns, rows)
     by_company: dict[Any, list[dict[str, Any]]] = {}
@@ -48,11 +49,25 @@ def records(key: str, columns: Sequence[str], rows: Iterable[Row], *further: str
     """The rows by the names of their columns.
 
     :param further: columns that are required besides.
-    :raises QueryFault: when a column is missing.
+    :raises QueryFault: when a column is missing, or a column of numbers holds something else.
     """
-    if missing := [name for name in (*REQUIRED, *further) if name not in columns]:
+    needed = (*REQUIRED, *further)
+    if missing := [name for name in needed if name not in columns]:
         raise QueryFault(f"include/sql/metrics/{key}.sql gives no column {missing[0]}: name one so")
-    return [dict(zip(columns, row, strict=True)) for row in rows]
+    found = [dict(zip(columns, row, strict=True)) for row in rows]
+    for name in (name for name in columns if not name.startswith("by_")):
+        if not all(isinstance(record[name], int | float | Decimal | None) for record in found):
+            fix = "give one" if name in needed else f"call a text by_{name}"
+            raise QueryFault(f"include/sql/metrics/{key}.sql: {name} is no number: {fix}")
+    return found
+
+
+def check_part(key: str, part: Number, whole: Number) -> None:
+    """Raise QueryFault unless one number can be a part of another."""
+    if not 0 <= part <= whole:
+        raise QueryFault(
+            f"include/sql/metrics/{key}.sql counts {part:g} of {whole:g}: the numerator has to be a part of the denominator"
+        )
 
 
 def number(value: Any) -> Number:
@@ -75,6 +90,8 @@ def _sample(
     counted = [number(r["denominator"]) for r in records if r["denominator"] is not None]
     # Without any row there is nobody, which is a population of nought.
     denominator = sum(counted) if counted or not records else None
+    if metric.kind == "rate" and denominator is not None:
+        check_part(key, numerator, denominator)
     extra: dict[str, Any] = {}
     for name in (name for name in columns if name not in REQUIRED):
         extra[name] = (
