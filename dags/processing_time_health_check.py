@@ -62,11 +62,9 @@ for settings in load_each(get_parsing_context().dag_id):
             ),
         },
     ) as dag:
-        collect = [
-            CollectOperator(task_id="collect_database", source="mysql"),
-            collect_log(settings),
-            CollectOperator(task_id="collect_cache", source="redis"),
-        ]
+        database = CollectOperator(task_id="collect_database", source="mysql")
+        cache = CollectOperator(task_id="collect_cache", source="redis")
+        collect = [database, collect_log(settings, beside=[database, cache]), cache]
         evaluate = EvaluateOperator(task_id="evaluate", trigger_rule="all_done")
         escalate = SlackEscalationOperator(task_id="escalate")
         request_toggle = RequestToggleOperator(task_id="request_toggle")

@@ -493,10 +493,10 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _hosts_leave_time(self) -> Self:
-        wait, deadline = self.application.log_host_wait, self.schedule.deadline
-        if self.application.log_hosts and wait >= deadline:
+        wait, timeout = self.application.log_host_wait, self.schedule.task_timeout
+        if self.application.log_hosts and wait >= timeout:
             raise ValueError(
-                f"application.log_host_wait ({wait}) must be below schedule.deadline ({deadline})"
+                f"application.log_host_wait ({wait}) must be below schedule.task_timeout ({timeout})"
             )
         return self
 

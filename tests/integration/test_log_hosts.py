@@ -78,7 +78,7 @@ def hosts(
     hosts.write()
     monkeypatch.setenv("PROCESSING_TIME__APPLICATION__LOG_HOSTS", json.dumps(hosts.settings()))
     monkeypatch.setenv("PROCESSING_TIME__APPLICATION__LOG_HOST_WAIT", "3s")
-    monkeypatch.setattr(log_hosts, "POKE", 1.0)
+    monkeypatch.setattr(log_hosts, "PAUSE", 0.2)
     bag = DagBag(PROJECT / "dags")
     assert bag.import_errors == {}
     hosts.dag = bag.dags["processing_time_health_check"]

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator, BaseSensorOperator, PokeReturnValue, TaskGroup
+from airflow.sdk import BaseOperator, TaskGroup
 
 from processing_time.operators import run
 from processing_time.operators.health_check import CheckOperator, CollectOperator
@@ -18,20 +19,23 @@ if TYPE_CHECKING:
     from processing_time.sources.laravel_log import Counted
 
 GROUP = "read_log"
-POKE = 5.0
+PAUSE = 2.0
 """Seconds between two looks."""
 
 
-def collect_log(settings: Settings) -> BaseOperator:
-    """The task ``collect_log`` of the DAG that is being made; with hosts, those before it that read their logs."""
+def collect_log(settings: Settings, beside: Sequence[BaseOperator]) -> BaseOperator:
+    """The task ``collect_log`` of the DAG that is being made; with hosts, those before it that read their logs.
+
+    :param beside: tasks that any worker can do; when one of them is done, the waiting for the hosts begins.
+    """
     hosts = settings.application.log_hosts
     if not hosts:
         return CollectOperator(task_id="collect_log", source="log")
     with TaskGroup(GROUP, tooltip="The log of each host, counted on its own worker"):
         read = [ReadLogOperator(task_id=name, host=name, queue=host.queue) for name, host in hosts.items()]
-    # At once, whatever becomes of those before it: one of them may wait for a worker that is gone.
-    collect = CollectLogHosts(task_id="collect_log", trigger_rule="always")
-    read >> collect
+    # It waits by itself: one of the hosts may never answer. Those beside it are for the case that none does.
+    collect = CollectLogHosts(task_id="collect_log", trigger_rule="one_done")
+    [*read, *beside] >> collect
     return collect
 
 
@@ -68,43 +72,39 @@ class ReadLogOperator(CheckOperator):
         return {"counted": counted.to_json()}
 
 
-class CollectLogHosts(CheckOperator, BaseSensorOperator):
+class CollectLogHosts(CheckOperator):
     """Put the counts of all hosts together; what has not come in time is missing, and fails nothing."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(mode="reschedule", poke_interval=POKE, **kwargs)
-
-    def part(self, context: Context) -> Any:
-        """Look whether all are there; give what :class:`CollectOperator` gives."""
-        return BaseSensorOperator.execute(self, context)
-
-    def poke(self, context: Context) -> PokeReturnValue:
-        """Done when every host has answered, or the time is over."""
-        settings = self.settings()
-        pull, hosts = context["ti"].xcom_pull, settings.application.log_hosts
-        given = {host: pull(task_ids=f"{GROUP}.{host}") for host in hosts}
-        absent = [host for host in hosts if given[host] is None]
-        dag_run = context["dag_run"]
+    def part(self, context: Context) -> dict[str, Any]:
+        """Wait for the hosts; give what :class:`CollectOperator` gives."""
+        settings, dag_run = self.settings(), context["dag_run"]
         until = (dag_run.start_date or dag_run.run_after) + settings.application.log_host_wait
-        if absent and run.present() < until:
-            self.log.info("Not there yet: %s", ", ".join(absent))
-            return PokeReturnValue(is_done=False)
-        return PokeReturnValue(is_done=True, xcom_value=self._together(context, settings, given))
+        answers = _answers(context, settings)
+        while None in answers.values() and run.present() < until:
+            self.log.info("Not there yet: %s", ", ".join(h for h, given in answers.items() if given is None))
+            time.sleep(PAUSE)
+            answers = _answers(context, settings)
+        return self._together(
+            context, settings, {host: _told(host, given) for host, given in answers.items()}
+        )
 
     def _together(
-        self, context: Context, settings: Settings, given: Mapping[str, Mapping[str, Any] | None]
+        self, context: Context, settings: Settings, told: Mapping[str, Counted | str]
     ) -> dict[str, Any]:
         from processing_time.model import SourceUnavailable
         from processing_time.sources import laravel_log
 
         timeline = self.timeline(run.as_of(context, settings), settings, "log")
         try:
-            return self.given(
-                laravel_log.combine(settings, timeline, {host: _told(host, g) for host, g in given.items()})
-            )
+            return self.given(laravel_log.combine(settings, timeline, told))
         except SourceUnavailable as error:
             self.log.warning("%s", error)
             return {"unavailable": str(error)}
+
+
+def _answers(context: Context, settings: Settings) -> dict[str, Mapping[str, Any] | None]:
+    pull = context["ti"].xcom_pull
+    return {host: pull(task_ids=f"{GROUP}.{host}") for host in settings.application.log_hosts}
 
 
 def _told(host: str, given: Mapping[str, Any] | None) -> Counted | str:
