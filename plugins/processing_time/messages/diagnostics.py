@@ -66,9 +66,7 @@ def _errors(context: Context, verdicts: Mapping[str, Verdict]) -> Iterable[str]:
     for rule in context.settings.log_rules:
         detail = _detail(verdicts, rule)
         if day := detail.get("last_24h"):
-            latest = (
-                f", most up to {context.clock(utc(detail['burst_at']))}" if detail.get("burst_at") else ""
-            )
+            latest = f", peak at {context.clock(utc(detail['burst_at']))}" if detail.get("burst_at") else ""
             yield f"{context.rule(rule)}: {detail.get('total', 0)} since the last check{latest}, {day} in 24 h"
 
 

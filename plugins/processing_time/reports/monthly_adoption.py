@@ -45,7 +45,9 @@ class Adoption:
         """The checklist's answer: no, when a company has stopped; what it rests on."""
         counted = self._counted()
         if counted is None:
-            return Answer.UNKNOWN, self._language.say("Nobody knows for whom it is on.")
+            return Answer.UNKNOWN, self._language.say(
+                "The feature flags are not known, so neither is for whom it is switched on."
+            )
         companies = self._companies(counted)
         users = {c for c, own in companies.items() if own.used}
         on, used = (sum(getattr(own, name) for own in companies.values()) for name in ("on", "used"))
@@ -53,7 +55,7 @@ class Adoption:
         texts = [
             self._stage(),
             self._language.say(
-                "{used} of {on} services that it is on for were booked, in {companies}; {share} of all appointments.",
+                "{used} of {on} services with the feature switched on were booked, in {companies}; {share} of all appointments.",
                 used=used,
                 on=on,
                 companies=self._language.count("{n} company", "{n} companies", len(users)),
@@ -65,7 +67,7 @@ class Adoption:
         if self._before and new:
             texts.append(self._language.say("New companies: {ids}.", ids=_listed(new)))
         if gone:
-            texts.append(self._language.say("Companies without it now: {ids}.", ids=_listed(gone)))
+            texts.append(self._language.say("Companies that no longer use it: {ids}.", ids=_listed(gone)))
         return Answer.NO if gone else Answer.YES, " ".join(texts)
 
     def tables(self) -> tuple[Table, ...]:
@@ -80,7 +82,9 @@ class Adoption:
     def _stage(self) -> str:
         flags = self._rollup.flags
         if flags is None or not flags.configured:
-            return self._language.say("No feature flags are read: it counts as on wherever a service has it.")
+            return self._language.say(
+                "No feature flags are read: every service with processing time counts as switched on."
+            )
         if not flags.enabled:
             return self._language.count(
                 "Switched off but for {n} service.",

@@ -70,7 +70,7 @@ def _trends(words: Words) -> Table:
     months = [words.language.month(words.step(n), short=True) for n in (0, -1, -12)]
     return Table(
         title=say("Performance trends"),
-        head=(say("Metric"), *months, say("A month"), say("Trend"), say("Chance")),
+        head=(say("Metric"), *months, say("Per month"), say("Trend"), say("Chance")),
         rows=tuple(rows),
         numeric=frozenset({1, 2, 3, 4, 6}),
         note=say(
