@@ -107,7 +107,7 @@ def _arguments() -> argparse.Namespace:
         "--size",
         choices=[*Size],
         default=Size.FULL,
-        help="small shows within two minutes that everything runs",
+        help="small shows in a few minutes that everything runs",
     )
     parser.add_argument(
         "--peers", action="store_true", help="measure the alternatives that are installed, too"

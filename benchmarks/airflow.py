@@ -38,7 +38,7 @@ def _parses(bench: Bench) -> Iterator[Figure]:
     )
     runs = {
         Path(file).stem: tuple(1000 * s for s in seconds)
-        for file, seconds in json.loads(finished.stdout.splitlines()[-1]).items()
+        for file, seconds in json.loads(finished.stdout.splitlines()[-1])["seconds"].items()
     }
     empty = runs.pop(EMPTY.stem)
     yield middle(

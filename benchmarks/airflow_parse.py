@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`python -m benchmarks.airflow_parse RUNS FILE…`: the seconds that each DAG file takes to parse, as JSON by file.
+"""`python -m benchmarks.airflow_parse RUNS FILE…`: what each DAG file takes to parse, as JSON by file: seconds, and MiB.
 
 Each parse happens in a child that was forked from a process with Airflow in it, as Airflow's own DAG processor does: what
 a file imports beyond Airflow, it imports at every parse.
@@ -15,18 +15,13 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 
+from benchmarks import memory
+
 
 def main() -> None:
     """Parse the files by turns."""
-    from airflow.dag_processing.dagbag import DagBag
-
-    def parse(file: str) -> float:
-        start = time.perf_counter()
-        bag = DagBag(file)
-        seconds = time.perf_counter() - start
-        if bag.import_errors or not bag.dags:
-            raise RuntimeError(f"{file} does not load: {bag.import_errors}")
-        return seconds
+    # Here, so that no child does it.
+    from airflow.dag_processing import dagbag  # noqa: F401
 
     runs, files = int(sys.argv[1]), sys.argv[2:]
     in_child(parse, files[0])  # the file system's cache, byte-code
@@ -35,16 +30,35 @@ def main() -> None:
     for _ in range(runs):
         for file in files:
             seconds[file].append(in_child(parse, file))
-    json.dump(seconds, sys.stdout)
+    json.dump({"seconds": seconds, "mib": {file: in_child(size, file) for file in files}}, sys.stdout)
 
 
-def in_child(parse: Callable[[str], float], file: str) -> float:
-    """What `parse` gives in a forked child."""
+def parse(file: str) -> float:
+    """The seconds of a parse."""
+    from airflow.dag_processing.dagbag import DagBag
+
+    start = time.perf_counter()
+    bag = DagBag(file)
+    seconds = time.perf_counter() - start
+    if bag.import_errors or not bag.dags:
+        raise RuntimeError(f"{file} does not load: {bag.import_errors}")
+    return seconds
+
+
+def size(file: str) -> float:
+    """The MiB that a process has more, at the most, for a parse."""
+    before = memory.begin()
+    parse(file)
+    return memory.peak(before)
+
+
+def in_child(measure: Callable[[str], float], file: str) -> float:
+    """What `measure` gives in a forked child."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         try:
-            os.write(writer, repr(parse(file)).encode())
+            os.write(writer, repr(measure(file)).encode())
         finally:
             os._exit(0)
     os.close(writer)

@@ -11,7 +11,7 @@ from typing import Literal
 
 
 class Size(StrEnum):
-    """``small`` shows that everything runs, in under two minutes; ``full`` is the scale that the targets speak of."""
+    """``small`` shows in a few minutes that everything runs; ``full`` is the scale that the targets speak of."""
 
     SMALL = "small"
     FULL = "full"
@@ -33,7 +33,7 @@ class Target:
 class Figure:
     """One measured number.
 
-    :param part: ``database``, ``log``, ``cache``, ``reports``, ``airflow`` or ``page``.
+    :param part: ``database``, ``log``, ``cache``, ``reports``, ``airflow``, ``targets`` or ``page``.
     :param key: unique within the part; snake_case.
     :param title: for people, what was measured and on what.
     :param value: the median of the runs, or a ratio of two such medians.
@@ -73,4 +73,4 @@ class Bench:
 
 
 Part = Callable[[Bench], list[Figure]]
-"""``measure(bench)`` of ``benchmarks.database``, ``.log``, ``.cache``, ``.reports``, ``.airflow`` and ``.page``."""
+"""``measure(bench)`` of ``benchmarks.database``, ``.log``, ``.cache``, ``.reports``, ``.airflow``, ``.targets`` and ``.page``."""

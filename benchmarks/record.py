@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.figures import Figure, Target
 
-PARTS = ("database", "log", "cache", "reports", "airflow", "page")
+PARTS = ("database", "log", "cache", "reports", "airflow", "targets", "page")
 ABSENT = "is not installed"
 """A line of progress that says so goes into the tables: nothing is left out in silence."""
 Record = Mapping[str, Any]

@@ -71,7 +71,7 @@ def table(record: Record, parts: Sequence[str] = PARTS) -> Table:
 
 def refreshed(page: str, record: Record) -> str:
     """The page with its marked blocks written anew."""
-    blocks = {"machine": _machine, "targets": _targets, **{part: _of_part(part) for part in PARTS}}
+    blocks = {"machine": _machine, "summary": _targets, **{part: _of_part(part) for part in PARTS}}
     return _BLOCK.sub(lambda m: "\n".join((m[1], *blocks[m[2]](record), "", m[3])), page)
 
 

@@ -72,10 +72,10 @@ def test_a_record_survives_json() -> None:
 
 
 def test_the_page_s_blocks_are_written_anew_and_the_rest_stays() -> None:
-    page = "# Title\n<!-- measured: targets -->\nold\n<!-- end -->\nprose\n<!-- measured: log -->\n<!-- end -->\n"
+    page = "# Title\n<!-- measured: summary -->\nold\n<!-- end -->\nprose\n<!-- measured: log -->\n<!-- end -->\n"
     new = report.refreshed(page, record(figure(1.2, FEW)))
     assert new == (
-        "# Title\n<!-- measured: targets -->\n\n"
+        "# Title\n<!-- measured: summary -->\n\n"
         "| what | target | measured | |\n| --- | ---: | ---: | --- |\n"
         "| database was not measured | | | |\n| log was not measured | | | |\n".replace(
             "| | | |", "|  |  |  |"
@@ -84,6 +84,7 @@ def test_the_page_s_blocks_are_written_anew_and_the_rest_stays() -> None:
         "| mtail is not installed |  |  |  |\n"
         "| reports was not measured |  |  |  |\n"
         "| airflow was not measured |  |  |  |\n"
+        "| targets was not measured |  |  |  |\n"
         "| page was not measured |  |  |  |\n"
         "\n<!-- end -->\nprose\n<!-- measured: log -->\n\n"
         "| what | measured | note |\n| --- | ---: | --- |\n| log was not measured |  |  |\n"
