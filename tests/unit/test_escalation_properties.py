@@ -311,7 +311,9 @@ def _evidence(step: Step, verdicts: list[Verdict]) -> tuple[set[Key], set[Key]]:
 
 def _dead(source: str, verdicts: list[Verdict]) -> bool:
     own = [v for v in verdicts if SOURCE[v.metric] == source and v.company_id == 0]
-    return all(v.sample.loss is Loss.SOURCE for v in own)
+    lost = [v for v in own if v.sample.loss is Loss.SOURCE]
+    # What fires anyway was counted on the hosts that could be read.
+    return bool(lost) and all(v in lost or v.state.bad for v in own)
 
 
 def _silenced(key: Key, step: Step) -> bool:
