@@ -205,7 +205,10 @@ class TestRollout:
         ]
         assert item.answer is Answer.NO
         assert item.evidence.endswith("New companies: 4. Companies that no longer use it: 5.")
-        assert "1 of 3 services with the feature switched on were booked, in 1 company; 30.0\u00a0%" in item.evidence
+        assert (
+            "1 of 3 services with the feature switched on were booked, in 1 company; 30.0\u00a0%"
+            in item.evidence
+        )
 
     @pytest.mark.parametrize(
         ("flags", "stage"),
