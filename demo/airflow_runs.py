@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import sqlite3
 import sys
 from collections.abc import Iterator, Mapping
@@ -70,7 +71,7 @@ class AirflowRuns:
 
     def run(self, dag_id: str, as_of: datetime, *, but: str = "") -> None:
         """Run a DAG for `as_of`; raises ServiceError with Airflow's words when a task but that one fails."""
-        with self._quiet():
+        with self._quiet(), _sigterm_kept():
             run = self._dags[dag_id].test(run_conf={"as_of": as_of.isoformat()})
             failed = {i.task_id for i in run.get_task_instances() if i.state == "failed"} - {but}
         if failed:
@@ -101,6 +102,18 @@ class AirflowRuns:
                 for number, copy in enumerate(kept, start=1):
                     os.dup2(copy, number)
                     os.close(copy)
+
+
+@contextmanager
+def _sigterm_kept() -> Iterator[None]:
+    """Let SIGTERM wait until a run is over: each task takes it for itself, and never gives it back."""
+    ours = signal.getsignal(signal.SIGTERM)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, ours)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
 
 def _copy_database(source: Path, target: Path) -> None:
