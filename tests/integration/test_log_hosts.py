@@ -152,6 +152,49 @@ def test_a_missing_host_costs_what_it_must_and_the_next_check_reads_the_gap(
     assert (after["value"], after["loss"]) == (whole, None)
 
 
+class Waiting:
+    """A task instance of ``collect_log`` that sees web2's task go through some states, a state a look; web1's is done."""
+
+    dag_id = "processing_time_health_check"
+
+    def __init__(self, states: list[str | None], answers: dict[str, Any]) -> None:
+        self._states, self._answers, self.looks = states, answers, 0
+
+    def get_task_states(self, *, task_ids: list[str], run_ids: list[str], **_: Any) -> dict[str, Any]:
+        state = self._states[min(self.looks, len(self._states) - 1)]
+        self.looks += 1
+        return {run_ids[0]: dict(zip(task_ids, ("success", state), strict=True))}
+
+    def xcom_pull(self, *, task_ids: str) -> Any:
+        return self._answers[task_ids]
+
+
+@pytest.mark.parametrize(
+    ("states", "looks", "missing"),
+    [
+        ([None, "queued", "running", "success"], 4, ""),
+        (["up_for_retry", "failed"], 2, "the task read_log.web2 has not answered, it is failed"),
+        (["queued"], None, "the task read_log.web2 has not answered, it is queued"),
+    ],
+    ids=["slow", "fails", "never"],
+)
+def test_a_host_is_waited_for_until_it_has_answered_and_not_for_ever(
+    states: list[str | None], looks: int | None, missing: str, hosts: Hosts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a task gave before it was cleared is no answer."""
+    context: Any = {"params": {"as_of": AS_OF.isoformat()}, "dag_run": SimpleNamespace(run_id="this")}
+    answers = {f"read_log.{h}": hosts.dag.get_task(f"read_log.{h}").part(context) for h in HOSTS}
+    clock = [datetime.now(UTC)]
+    monkeypatch.setattr("processing_time.operators.run.present", lambda: clock[0])
+    monkeypatch.setattr(log_hosts.time, "sleep", lambda s: clock.append(clock.pop() + timedelta(seconds=s)))
+    waiting = Waiting(states, answers)
+    given = hosts.dag.get_task("collect_log").part({**context, "ti": waiting})
+    assert waiting.looks == (looks or 1 + 3 / log_hosts.PAUSE)
+    told = given["collected"]["facts"].get("missing_hosts", {})
+    assert told.get("web2", "").startswith(missing)
+    assert bool(told) is bool(missing)
+
+
 def test_when_all_hosts_are_missing_the_check_goes_on_without_the_log(
     hosts: Hosts, application: Application, mariadb: MariaDB
 ) -> None:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, TaskGroup
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 GROUP = "read_log"
 PAUSE = 2.0
 """Seconds between two looks."""
+_ENDED = frozenset({"success", "failed", "upstream_failed", "skipped", "removed"})
+"""States of a task that will not answer any more than it has."""
 
 
 def collect_log(settings: Settings, beside: Sequence[BaseOperator]) -> BaseOperator:
@@ -77,23 +79,17 @@ class CollectLogHosts(CheckOperator):
 
     def part(self, context: Context) -> dict[str, Any]:
         """Wait for the hosts; give what :class:`CollectOperator` gives."""
-        settings, dag_run = self.settings(), context["dag_run"]
-        until = (dag_run.start_date or dag_run.run_after) + settings.application.log_host_wait
-        answers = _answers(context, settings)
-        while None in answers.values() and run.present() < until:
-            self.log.info("Not there yet: %s", ", ".join(h for h, given in answers.items() if given is None))
-            time.sleep(PAUSE)
-            answers = _answers(context, settings)
-        return self._together(
-            context, settings, {host: _told(host, given) for host, given in answers.items()}
-        )
-
-    def _together(
-        self, context: Context, settings: Settings, told: Mapping[str, Counted | str]
-    ) -> dict[str, Any]:
         from processing_time.model import SourceUnavailable
         from processing_time.sources import laravel_log
 
+        settings = self.settings()
+        until = run.present() + settings.application.log_host_wait
+        states = _states(context, settings)
+        while not _ENDED.issuperset(states.values()) and run.present() < until:
+            self.log.info("Not all hosts have answered: %s", states)
+            time.sleep(PAUSE)
+            states = _states(context, settings)
+        told = {host: _told(context, host, state) for host, state in states.items()}
         timeline = self.timeline(run.as_of(context, settings), settings, "log")
         try:
             return self.given(laravel_log.combine(settings, timeline, told))
@@ -102,14 +98,21 @@ class CollectLogHosts(CheckOperator):
             return {"unavailable": str(error)}
 
 
-def _answers(context: Context, settings: Settings) -> dict[str, Mapping[str, Any] | None]:
-    pull = context["ti"].xcom_pull
-    return {host: pull(task_ids=f"{GROUP}.{host}") for host in settings.application.log_hosts}
+def _states(context: Context, settings: Settings) -> dict[str, str | None]:
+    """By host, the state of its task in this run. What a task gave before it was cleared is still there: ask for both."""
+    instance, run_id = context["ti"], context["dag_run"].run_id
+    tasks = {host: f"{GROUP}.{host}" for host in settings.application.log_hosts}
+    found = instance.get_task_states(dag_id=instance.dag_id, task_ids=list(tasks.values()), run_ids=[run_id])
+    states = found.get(run_id, {})
+    return {host: states.get(task) for host, task in tasks.items()}
 
 
-def _told(host: str, given: Mapping[str, Any] | None) -> Counted | str:
+def _told(context: Context, host: str, state: str | None) -> Counted | str:
     from processing_time.sources.laravel_log import Counted
 
+    task = f"{GROUP}.{host}"
+    given = context["ti"].xcom_pull(task_ids=task) if state == "success" else None
     if given is None:
-        return f"the task {GROUP}.{host} has not answered: see its log, and whether a worker takes its queue"
+        now = state or "not started"
+        return f"the task {task} has not answered, it is {now}: see its log, and whether a worker takes its queue"
     return Counted.from_json(given["counted"]) if "counted" in given else str(given["unavailable"])
