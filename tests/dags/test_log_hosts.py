@@ -45,11 +45,12 @@ def test_the_check_waits_for_no_host_by_the_graph(dag: Any) -> None:
     assert dag.get_task("evaluate").upstream_task_ids == {"collect_database", "collect_log", "collect_cache"}
 
 
-def test_its_tasks_are_bounded_retried_and_tell_when_they_break(dag: Any) -> None:
+def test_its_tasks_are_bounded_and_retried(dag: Any) -> None:
     for task_id in ("read_log.web1", "read_log.web-2", "collect_log"):
         task, other = dag.get_task(task_id), dag.get_task("collect_database")
         assert (task.retries, task.execution_timeout) == (other.retries, other.execution_timeout)
-        assert list(task.on_failure_callback) == list(other.on_failure_callback) != []
+        # A host that is lost is told by the check, not as a monitor that is broken.
+        assert bool(task.on_failure_callback) is (task_id == "collect_log")
 
 
 def test_it_survives_serialisation_with_its_queues(dag: Any) -> None:

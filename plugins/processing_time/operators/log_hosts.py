@@ -34,7 +34,11 @@ def collect_log(settings: Settings, beside: Sequence[BaseOperator]) -> BaseOpera
     if not hosts:
         return CollectOperator(task_id="collect_log", source="log")
     with TaskGroup(GROUP, tooltip="The log of each host, counted on its own worker"):
-        read = [ReadLogOperator(task_id=name, host=name, queue=host.queue) for name, host in hosts.items()]
+        read = [
+            # When it breaks, the check tells that this host is missing; the others are watched.
+            ReadLogOperator(task_id=name, host=name, queue=host.queue, on_failure_callback=None)
+            for name, host in hosts.items()
+        ]
     # It waits by itself: one of the hosts may never answer. Those beside it are for the case that none does.
     collect = CollectLogHosts(task_id="collect_log", trigger_rule="one_done")
     [*read, *beside] >> collect
