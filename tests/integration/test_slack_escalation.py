@@ -57,7 +57,13 @@ def context(hour: int = 0, failing: int = 18, **params: Any) -> Any:
 
 
 def test_every_argument_is_a_keyword_kept_as_it_is_and_a_template() -> None:
-    given = {"target": "t", "evaluate_task_id": "e", "store_conn_id": "a", "slack_conn_id": "b", "mysql_conn_id": "c"}
+    given = {
+        "target": "t",
+        "evaluate_task_id": "e",
+        "store_conn_id": "a",
+        "slack_conn_id": "b",
+        "mysql_conn_id": "c",
+    }
     made = operator(**given)
     assert {name: getattr(made, name) for name in given} == given
     assert set(type(made).template_fields) == set(given)

@@ -92,8 +92,10 @@ def test_another_incident_dag_keeps_its_name(monkeypatch: pytest.MonkeyPatch) ->
         ),
         (
             {"berlin": {"connections": {"store": "a b"}}},
-            "targets.berlin: connections.store = 'a b' is not an id of an Airflow connection: letters, digits, _, -"
-            " and . only",
+            (
+                "targets.berlin: connections.store = 'a b' is not an id of an Airflow connection: letters, digits, _, -"
+                " and . only"
+            ),
         ),
     ],
 )
@@ -106,15 +108,18 @@ def test_each_fault_is_one_sentence(monkeypatch: pytest.MonkeyPatch, targets: An
 
 def test_a_target_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     given(monkeypatch, {"berlin": {}, "hamburg": {}})
-    with pytest.raises(SettingsError, match="^there is no target 'berlim'; did you mean berlin\\?$"):
+    with pytest.raises(SettingsError, match=r"^there is no target 'berlim'; did you mean berlin\?$"):
         load(target="berlim")
-    with pytest.raises(SettingsError, match="^name one of the targets: berlin, hamburg$"):
+    with pytest.raises(SettingsError, match=r"^name one of the targets: berlin, hamburg$"):
         load_one("")
 
 
 def test_the_name_of_a_target_is_not_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROCESSING_TIME__TARGET", "berlin")
-    with pytest.raises(SettingsError, match="^PROCESSING_TIME__TARGET is not a setting; did you mean PROCESSING_TIME__TARGETS\\?: correct"):
+    with pytest.raises(
+        SettingsError,
+        match=r"^PROCESSING_TIME__TARGET is not a setting; did you mean PROCESSING_TIME__TARGETS\?: correct",
+    ):
         load()
 
 
