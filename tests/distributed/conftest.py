@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -38,9 +38,14 @@ class Distributed:
     scenario: Scenario
     account: Account
 
-    def check(self, number: int = -1) -> str:
-        """Start one of the scenario's checks, the last of them unless told; its run."""
-        return self.api.trigger(DAG, as_of=self.scenario.checks[number].at.isoformat())
+    @property
+    def last(self) -> datetime:
+        """The scenario's last check, of which it says what has to come out."""
+        return self.scenario.checks[-1].at
+
+    def check(self, as_of: datetime) -> str:
+        """Start a check; its run."""
+        return self.api.trigger(DAG, as_of=as_of.isoformat())
 
     def at(self, run: str, task: str) -> str:
         """On which worker a task is running; empty when it is on none."""
@@ -52,13 +57,13 @@ class Distributed:
         self.api.finished(DAG, run)
         return self.api.tasks(DAG, run)
 
-    def kept(self) -> Kept:
-        """What the store has of the check."""
-        return read_store(self.mariadb, self.application.store, self.scenario.checks[-1].at)
+    def kept(self, as_of: datetime) -> Kept:
+        """What the store has of a check."""
+        return read_store(self.mariadb, self.application.store, as_of)
 
     def wrong(self) -> list[str]:
-        """Where the store's numbers and states are not those of an independent count."""
-        compared = list(differences(self.kept(), self.scenario.expected, self.account))
+        """Where the numbers and states of the last check are not those of an independent count."""
+        compared = list(differences(self.kept(self.last), self.scenario.expected, self.account))
         assert len(compared) > 15
         return [sentence for sentence, holds in compared if not holds]
 
@@ -66,12 +71,19 @@ class Distributed:
         """The key of each message in Slack, which says what it is about."""
         return [str(m["metadata"]["event_payload"]["key"]) for m in self.slack.messages()]
 
-    def waiting(self, words: str) -> bool:
-        """Whether a statement of the monitor waits in the application's database, and for what."""
+    @contextmanager
+    def locked(self, schema: str, table: str) -> Iterator[None]:
+        """Let nobody read a table of the application's or of our store's."""
+        with closing(self.mariadb.root(schema)) as connection, closing(connection.cursor()) as cursor:
+            cursor.execute(f"LOCK TABLES {table} WRITE")
+            yield
+
+    def waits(self, user: str) -> bool:
+        """Whether a statement of a user's waits for a table that is locked."""
         with closing(self.mariadb.root()) as connection, closing(connection.cursor()) as cursor:
             cursor.execute(
-                "SELECT COUNT(*) FROM information_schema.processlist WHERE user = 'pt_monitor' AND state LIKE %s",
-                (f"%{words}%",),
+                "SELECT COUNT(*) FROM information_schema.processlist WHERE user = %s AND state LIKE %s",
+                (user, "%table metadata lock%"),
             )
             return bool(cursor.fetchone()[0])
 
@@ -92,14 +104,21 @@ def slack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandInSlack]:
 
 
 @pytest.fixture(scope="module")
+def own_settings() -> dict[str, str]:
+    """The variables of a module's own."""
+    return {}
+
+
+@pytest.fixture(scope="module")
 def celery(
     application: Application,
     slack: StandInSlack,
+    own_settings: dict[str, str],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[tuple[CeleryAirflow, Api]]:
     """Airflow without a worker."""
     watching = application.environment(slack.connection(), slack.channels, ON_CALL_GROUP)
-    variables = {**os.environ, **watching, "PROCESSING_TIME__SCHEDULE__RETRY_DELAY": "1s"}
+    variables = {**os.environ, **watching, "PROCESSING_TIME__SCHEDULE__RETRY_DELAY": "1s", **own_settings}
     with celery_airflow(tmp_path_factory.mktemp("airflow"), variables) as running:
         until(lambda: running[1].known(DAG), "the DAG is there")
         yield running

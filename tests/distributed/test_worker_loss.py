@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import closing
 
 import pytest
 
@@ -18,7 +17,7 @@ WORKERS = {"worker-1", "worker-2"}
 def two_workers(distributed: Distributed) -> Distributed:
     for name in WORKERS:
         distributed.airflow.worker(name)
-    distributed.tasks(distributed.check(0))
+    distributed.tasks(distributed.check(distributed.scenario.checks[0].at))
     return distributed
 
 
@@ -35,7 +34,7 @@ def ended_well(distributed: Distributed, run: str, interrupted: str, lost: str) 
     assert tasks[interrupted]["try_number"] == 2
     assert {tasks[interrupted]["hostname"]} == WORKERS - {lost}
     assert distributed.wrong() == []
-    kept = distributed.kept()
+    kept = distributed.kept(distributed.last)
     assert kept.check["finished_at"] is not None
     said = distributed.said()
     assert len(said) == len(kept.notifications) > 0
@@ -43,10 +42,9 @@ def ended_well(distributed: Distributed, run: str, interrupted: str, lost: str) 
 
 
 def test_while_it_reads(two_workers: Distributed) -> None:
-    with closing(two_workers.application.connect()) as connection, closing(connection.cursor()) as cursor:
-        cursor.execute("LOCK TABLES appointments WRITE")
-        run = two_workers.check()
-        until(lambda: two_workers.waiting("metadata lock"), "the check reads appointments")
+    with two_workers.locked(two_workers.application.schema, "appointments"):
+        run = two_workers.check(two_workers.last)
+        until(lambda: two_workers.waits("pt_monitor"), "the check reads appointments")
         lost = two_workers.at(run, "collect_database")
         two_workers.airflow.kill(lost)
     ended_well(two_workers, run, "collect_database", lost)
@@ -55,7 +53,7 @@ def test_while_it_reads(two_workers: Distributed) -> None:
 def test_while_it_tells(two_workers: Distributed) -> None:
     """Slack has the message, and the worker is gone before it could write that down."""
     two_workers.slack.fail("chat.postMessage", "accept_then_hang")
-    run = two_workers.check()
+    run = two_workers.check(two_workers.last)
     until(lambda: two_workers.slack.messages(), "Slack has a message")
     lost = two_workers.at(run, "escalate")
     two_workers.airflow.kill(lost)
