@@ -26,6 +26,9 @@ RUN_BY = {
         "tests/unit/test_simulation.py::test_the_documented_table_is_what_the_simulation_gives"
     ),
     r"make bench-docs$": "tests/unit/test_performance.py::test_the_documentation_shows_what_was_measured",
+    r"airflow celery worker ": (
+        "tests/distributed/test_log_hosts.py::test_each_host_is_read_by_its_own_worker_and_nothing_is_missing"
+    ),
     r"(airflow|cp) ": INSTALL,
     r"(PYTHONPATH=\S+ )?python -m processing_time\.(doctor|replay)": INSTALL,
     r"php artisan cache:clear$": "tests/integration/test_artisan_laravel.py::test_the_cache_store_is_emptied",
