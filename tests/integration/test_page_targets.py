@@ -249,7 +249,9 @@ def test_a_store_that_hangs_is_not_waited_for_and_is_asked_once(
         return connect(settings)
 
     # The patience is at its end as soon as the other one is there.
-    monkeypatch.setattr(targets_module, "wait", lambda futures, patience: next(iter(futures)).result(patience * 10))
+    monkeypatch.setattr(
+        targets_module, "wait", lambda futures, patience: next(iter(futures)).result(patience * 10)
+    )
     configure(**TWO)
     client = served(connect=hanging)
     try:
