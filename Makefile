@@ -85,9 +85,10 @@ test-distributed: $(DEV)  ## checks on several workers (CeleryExecutor, Redis, P
 
 .PHONY: test-mysql
 test-mysql: export PROCESSING_TIME_TEST_DSN = $(DSN)
-test-mysql: $(DEV)  ## the queries on a server of yours (DSN=mysql://root:password@127.0.0.1:3306/)
-	@if [ -z "$$PROCESSING_TIME_TEST_DSN" ]; then echo "Name the server: make test-mysql DSN=mysql://root:password@127.0.0.1:3306/" >&2; exit 2; fi
-	@$(PY) -m pytest tests/sql
+test-mysql: $(DEV)  ## what uses the database, on a real MySQL (VERSION=8.4|8.0), or the queries on yours (DSN=mysql://…)
+	@if [ -n "$$PROCESSING_TIME_TEST_DSN" ]; then $(PY) -m pytest tests/sql; else \
+	    scripts/mysql.sh $(or $(VERSION),8.4) && PROCESSING_TIME_TEST_MYSQL=.tools/mysql-$(or $(VERSION),8.4) \
+	        $(PY) -m pytest -n 2 --dist loadfile tests/sql tests/integration; fi
 
 .PHONY: test-pythons
 test-pythons:  ## unit and DAG tests on each of Python 3.11, 3.12 and 3.13 that is installed; wheels for the others

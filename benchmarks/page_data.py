@@ -54,6 +54,8 @@ def fill(connection: Any, history: History, settings: Settings) -> int:
             "INSERT INTO keys_ VALUES (%s, %s, %s, %s, %s, %s)",
             [_key(k, settings) for k in watched(settings)],
         )
+        cursor.execute("CREATE TEMPORARY TABLE numbers_ (seq INT PRIMARY KEY)")
+        cursor.executemany("INSERT INTO numbers_ VALUES (%s)", [(n,) for n in range(history.companies + 1)])
         connection.commit()
         for first in range(0, len(ticks), CHUNK):
             some = ticks[first : first + CHUNK]
@@ -74,7 +76,7 @@ SELECT c.as_of, k.metric, s.seq, c.as_of - INTERVAL 1 DAY, c.as_of,
        ROUND(k.base + k.spread * MOD(CRC32(CONCAT(c.as_of, k.metric, s.seq)), 1000) / 1000, k.digits), 398, 400, 'ok', NULL, '', '',
        JSON_SET(k.detail, '$.last_24h', 0, '$.counts.initial', HOUR(c.as_of) * 9, '$.counts.processing', HOUR(c.as_of) * 8,
                 '$.counts.final', HOUR(c.as_of) * 7)
-FROM checks AS c CROSS JOIN keys_ AS k CROSS JOIN seq_0_to_100000 AS s
+FROM checks AS c CROSS JOIN keys_ AS k CROSS JOIN numbers_ AS s
 WHERE s.seq <= IF(k.wide, %s, 0) AND c.as_of BETWEEN %s AND %s
 """
 
@@ -105,7 +107,7 @@ def _periods(cursor: Any, history: History, settings: Settings) -> None:
     for table, days in starts.items():
         cursor.executemany(
             f"INSERT INTO {table} SELECT %s, metric, s.seq, ROUND(base + spread * MOD(CRC32(CONCAT(%s, metric, s.seq)), 1000) / 1000,"
-            " digits), 398, 400, 300, base, 'flat' FROM keys_ CROSS JOIN seq_0_to_100000 AS s WHERE s.seq <= IF(wide, %s, 0)",
+            " digits), 398, 400, 300, base, 'flat' FROM keys_ CROSS JOIN numbers_ AS s WHERE s.seq <= IF(wide, %s, 0)",
             [(day, day, history.companies) for day in days],
         )
 

@@ -20,6 +20,8 @@ import pytest
 PROJECT = Path(__file__).resolve().parents[1]
 #: `make test-mysql` names a server of the user's here, to run the queries on it instead of on a MariaDB of ours.
 TEST_DSN = "PROCESSING_TIME_TEST_DSN"
+#: Without a server it names a folder that `scripts/mysql.sh` has filled, whose MySQL stands in for MariaDB.
+TEST_MYSQL = "PROCESSING_TIME_TEST_MYSQL"
 
 _AIRFLOW_HOME = pytest.StashKey[str]()
 
@@ -27,7 +29,7 @@ _AIRFLOW_HOME = pytest.StashKey[str]()
 def pytest_configure(config: pytest.Config) -> None:
     """Point Airflow at a directory of its own. Each worker of a parallel run has one."""
     for name in list(os.environ):
-        if name.startswith(("AIRFLOW_", "PROCESSING_TIME_")) and name != TEST_DSN:
+        if name.startswith(("AIRFLOW_", "PROCESSING_TIME_")) and name not in (TEST_DSN, TEST_MYSQL):
             del os.environ[name]
     home = tempfile.mkdtemp(prefix="processing-time-tests-")
     config.stash[_AIRFLOW_HOME] = home
@@ -46,6 +48,14 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Remove what the run left."""
     shutil.rmtree(config.stash[_AIRFLOW_HOME], ignore_errors=True)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of a run on MySQL, only what uses the database is left."""
+    if TEST_MYSQL in os.environ:
+        others = [item for item in items if "mariadb" not in getattr(item, "fixturenames", ())]
+        items[:] = [item for item in items if item not in others]
+        config.hook.pytest_deselected(items=others)
 
 
 @pytest.fixture(scope="session")
@@ -88,13 +98,16 @@ class UsersServer:
 
 @pytest.fixture(scope="session")
 def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A real MariaDB, empty; with `make test-mysql` the user's own server."""
+    """A real MariaDB, empty; with `make test-mysql` a MySQL, or the user's own server."""
     if dsn := os.environ.get(TEST_DSN):
         yield UsersServer(dsn)
         return
     from demo.services import MariaDB
+    from tests.mysql_server import MySQL
 
-    with MariaDB(tmp_path_factory.mktemp("servers")) as server:
+    directory = tmp_path_factory.mktemp("servers")
+    mysql = os.environ.get(TEST_MYSQL)
+    with MySQL(directory, PROJECT / mysql) if mysql else MariaDB(directory) as server:
         yield server
 
 

@@ -60,7 +60,8 @@ def about(what: str, *, send: bool = False) -> list[str]:
 def server(mariadb) -> str:
     with contextlib.closing(mariadb.root()) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT VERSION()")
-        return "MariaDB " + cursor.fetchone()[0].split("-")[0]
+        number, _, kind = cursor.fetchone()[0].partition("-")
+    return f"{'MariaDB' if kind.startswith('MariaDB') else 'MySQL'} {number}"
 
 
 def traffic(account: Account) -> int:
