@@ -106,14 +106,17 @@ class AirflowRuns:
 
 @contextmanager
 def _sigterm_kept() -> Iterator[None]:
-    """Let SIGTERM wait until a run is over: each task takes it for itself, and never gives it back."""
-    ours = signal.getsignal(signal.SIGTERM)
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    """Keep SIGTERM as it is during a run: each task takes it for itself, and never gives it back."""
+    take = signal.signal
+
+    def take_others(number: int, handler: Any) -> Any:
+        return signal.getsignal(number) if number == signal.SIGTERM else take(number, handler)
+
+    signal.signal = take_others  # type: ignore[assignment]
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, ours)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        signal.signal = take
 
 
 def _copy_database(source: Path, target: Path) -> None:
