@@ -68,6 +68,10 @@ class CeleryAirflow:
         """SIGKILL a worker and its tasks, as if its machine were gone."""
         self._process(worker).kill()
 
+    def log(self, worker: str) -> str:
+        """What a worker has written since it was started."""
+        return self._process(worker).log_file.read_text(encoding="utf-8")
+
     def stop(self) -> None:
         """End everything, the workers first."""
         for name in reversed(self._processes):
@@ -112,9 +116,9 @@ def _of_celery(metadata: Postgres, broker: Redis) -> dict[str, str]:
         # A task whose worker died is found by its silence, and begun anew.
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": str(DEAD_AFTER),
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
-        # The broker gives what a dead worker had taken to another one, who must not do it a second time.
+        # When a worker starts, the broker gives out anew what a dead one had taken: by then it must have been done.
         "AIRFLOW__CELERY__TASK_ACKS_LATE": "True",
-        "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT": "40",
+        "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT": "20",
     }
 
 

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from demo.whole_airflow import until
-from tests.distributed.conftest import Distributed
+from tests.distributed.conftest import DAG, Distributed
 
 WORKERS = {"worker-1", "worker-2"}
 
@@ -41,6 +41,21 @@ def ended_well(distributed: Distributed, run: str, interrupted: str, lost: str) 
     assert set(Counter(said).values()) == {1}, said
 
 
+def told_again_in_vain(distributed: Distributed, run: str, lost: str) -> None:
+    """When the worker is back, the broker gives out what it had held, and Airflow refuses it."""
+    (other,) = WORKERS - {lost}
+
+    def refused(*workers: str) -> int:
+        return sum(distributed.airflow.log(worker).count("Task Instance not found") for worker in workers)
+
+    before, tasks, said = refused(other), distributed.api.tasks(DAG, run), distributed.said()
+    distributed.airflow.worker(lost)
+    until(lambda: refused(*WORKERS) > before, "the old message is refused")
+    assert distributed.api.tasks(DAG, run) == tasks
+    assert distributed.wrong() == []
+    assert distributed.said() == said
+
+
 def test_while_it_reads(two_workers: Distributed) -> None:
     with two_workers.locked(two_workers.application.schema, "appointments"):
         run = two_workers.check(two_workers.last)
@@ -48,6 +63,7 @@ def test_while_it_reads(two_workers: Distributed) -> None:
         lost = two_workers.at(run, "collect_database")
         two_workers.airflow.kill(lost)
     ended_well(two_workers, run, "collect_database", lost)
+    told_again_in_vain(two_workers, run, lost)
 
 
 def test_while_it_tells(two_workers: Distributed) -> None:
