@@ -135,7 +135,7 @@ class Locker:
         try:
             self._app.run(
                 *(
-                    f"SELECT COUNT(*) FROM {table} FOR UPDATE NOWAIT"
+                    f"SELECT * FROM {table} FOR UPDATE NOWAIT"
                     for table in ("appointments", "appointment_phases", "services")
                 )
             )
@@ -152,7 +152,7 @@ def test_every_statement_reads_the_tables_by_a_bounded_range(app: Application, d
         for sql, values in recording.statements:
             if "appointment" not in sql.partition("FROM")[2]:
                 continue
-            cursor.execute(f"EXPLAIN {sql}", values)
+            cursor.execute(f"EXPLAIN FORMAT=TRADITIONAL {sql}", values)
             names = [column[0] for column in cursor.description]
             for step in (dict(zip(names, row, strict=True)) for row in cursor.fetchall()):
                 if step["table"] in ("a", "ph"):
@@ -338,5 +338,5 @@ def test_a_long_list_of_services_stays_a_filter(build: Build) -> None:
         for sql, _ in recording.statements:
             if sql.startswith("SET SESSION"):
                 cursor.execute(sql)
-        cursor.execute(f"EXPLAIN {statement[0]}", statement[1])
+        cursor.execute(f"EXPLAIN FORMAT=TRADITIONAL {statement[0]}", statement[1])
         assert len(cursor.fetchall()) == 3  # services, the groups, the appointments

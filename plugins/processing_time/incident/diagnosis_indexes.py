@@ -54,7 +54,8 @@ def explain(db: Reading, key: str) -> list[Mapping[str, Any]]:
     names = {**db.scope.identifiers, **error_budget.identifiers(metric.budget)}
     db.scope.require(query, names)
     statement, bound = queries.bind(query.statement(names), _values(db, key, query), query.path)
-    columns, rows = db.opened.table(f"EXPLAIN {statement}", bound)
+    # A MySQL may be set to answer in another form; MySQL 9 is.
+    columns, rows = db.opened.table(f"EXPLAIN FORMAT=TRADITIONAL {statement}", bound)
     return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
