@@ -147,14 +147,21 @@ link_postgres() {
     return 1
 }
 
-# Its package would start a server at every boot, so the programs alone are taken out of it. Of its libraries, LLVM is for a
-# compiler of queries that a test can do without.
+# The libraries of an apt package that this machine lacks. LLVM is for a compiler of queries that a test can do without.
+missing_libraries() {
+    apt-cache depends "$1" | sed -n 's/.*Depends: \(lib[^ ]*\)$/\1/p' | grep -v llvm | while read -r library; do
+        dpkg-query -W -f='${Status}\n' "$library" 2>/dev/null | grep -q ' installed$' || echo "$library"
+    done
+}
+
+# PostgreSQL's package would start a server at every boot, so the programs alone are taken out of it.
 ensure_postgres() {
     if have initdb && have postgres || link_postgres; then return; fi
     may_install || fail "PostgreSQL is missing; please run: sudo apt-get install --no-install-recommends postgresql"
     package=$(apt-cache depends postgresql | sed -n 's/.*Depends: \(postgresql-[0-9]*\)$/\1/p')
     # shellcheck disable=SC2046
-    install_packages $(apt-cache depends "$package" | sed -n 's/.*Depends: \(lib[^ ]*\)$/\1/p' | grep -v llvm)
+    set -- $(missing_libraries "$package")
+    [ $# = 0 ] || install_packages "$@"
     mkdir -p .tools/postgresql
     (cd .tools/postgresql && apt-get download -q "$package" && dpkg -x "$package"_*.deb .) >.tools/apt.log 2>&1
     link_postgres || fail "no PostgreSQL was found in the package $package (see .tools/apt.log)"
