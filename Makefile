@@ -95,6 +95,10 @@ test-pythons:  ## unit and DAG tests on each of Python 3.11, 3.12 and 3.13 that 
 	@scripts/setup.sh uv
 	@scripts/test_pythons.sh
 
+.PHONY: test-compose
+test-compose: $(DEV)  ## the Compose file, up for a check on an engine of its own (as root; not part of `make test`)
+	@scripts/test_compose.sh -n 0
+
 .PHONY: lint
 lint: $(DEV)  ## style, types, SQL, YAML, shell and the direction of imports
 	@scripts/lint.sh

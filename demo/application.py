@@ -12,13 +12,15 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from zoneinfo import ZoneInfo
 
 from demo import records
 from demo.account import Account, Appointment, Flags, LogRecord, World
-from demo.services import Redis
 from demo.traffic import phases_of
+
+if TYPE_CHECKING:
+    import redis
 
 SCHEMAS = Path(__file__).parent / "schema"
 #: The users made for the monitor, with passwords that are easy to find wherever they should not be.
@@ -60,6 +62,16 @@ class Server(Protocol):
         """The Airflow connection URI of `user`."""
 
 
+class Cache(Protocol):
+    """The Redis of the application: `demo.services.Redis`, or another one."""
+
+    def client(self, db: int = 0) -> redis.Redis:
+        """A client of database number `db`."""
+
+    def uri(self, db: int = 0) -> str:
+        """The Airflow connection URI of database number `db`."""
+
+
 class Application:
     """One application in its own schema, with its files in `directory` and its cache in database 1 of Redis.
 
@@ -69,7 +81,7 @@ class Application:
     def __init__(
         self,
         server: Server,
-        redis: Redis,
+        redis: Cache,
         directory: Path,
         *,
         schema: str = "booking",

@@ -29,12 +29,16 @@ class SlackError(Exception):
 
 @dataclass(frozen=True)
 class Call:
-    """One call of a method: the workspace, who calls, with which arguments, and where this server is."""
+    """One call of a method: the workspace, who calls, with which arguments.
+
+    `origin` is where the caller reaches this server, `site` where people do.
+    """
 
     workspace: Workspace
     caller: dict[str, Any]
     arguments: Arguments
     origin: str
+    site: str
 
     def required(self, name: str) -> str:
         """The argument as text; raises SlackError (invalid_arguments) without it."""
@@ -84,7 +88,7 @@ class Method:
 def _auth_test(call: Call) -> Answer:
     user = call.workspace.users.get(call.caller["user_id"], {})
     return {
-        "url": f"{call.origin}/",
+        "url": f"{call.site}/",
         "team": "Stand-in",
         "user": user.get("name", ""),
         "team_id": TEAM,
@@ -198,7 +202,7 @@ def _permalink(call: Call) -> Answer:
     message = call.workspace.find(channel["id"], call.required("message_ts"))
     if message is None:
         raise SlackError("message_not_found")
-    link = f"{call.origin}/archives/{channel['id']}/p{message['ts'].replace('.', '')}"
+    link = f"{call.site}/archives/{channel['id']}/p{message['ts'].replace('.', '')}"
     if message.get("thread_ts", message["ts"]) != message["ts"]:
         link += f"?thread_ts={message['thread_ts']}&cid={channel['id']}"
     return {"channel": channel["id"], "permalink": link}

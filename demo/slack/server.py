@@ -63,10 +63,11 @@ class DroppableProtocol(H11Protocol):
 
 
 class SlackServer:
-    """The request handlers over one workspace."""
+    """The request handlers over one workspace; `site` is where people open its page if not where the monitor calls it."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, site: str = "") -> None:
         self.workspace = workspace
+        self._site = site.rstrip("/")
         self.calls: list[dict[str, Any]] = []
         self.faults: dict[str, deque[dict[str, Any]]] = defaultdict(deque)
         self._last_post: dict[str, float] = {}
@@ -119,7 +120,8 @@ class SlackServer:
         caller = {"scopes": [], "user_id": "", "bot_id": ""}
         if name != "api.test":
             caller = self._caller(request)
-        call = Call(self.workspace, caller, arguments, str(request.base_url).rstrip("/"))
+        origin = str(request.base_url).rstrip("/")
+        call = Call(self.workspace, caller, arguments, origin, self._site or origin)
         if method.scope is not None:
             call.scope(method.scope)
         if name == "chat.postMessage":

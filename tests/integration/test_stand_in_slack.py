@@ -13,8 +13,11 @@ from typing import Any
 import pytest
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
+from starlette.testclient import TestClient
 
-from demo.slack import CHANNELS, STRANGE_CHANNELS, StandInSlack
+from demo.slack import CHANNELS, STRANGE_CHANNELS, TOKEN, StandInSlack
+from demo.slack.server import SlackServer
+from demo.slack.workspace import Workspace
 
 HIGH = CHANNELS["high"]
 
@@ -199,6 +202,22 @@ def test_files_are_uploaded_in_three_steps(slack: StandInSlack, client: WebClien
     assert [(file["title"], file["size"]) for file in message["files"]] == [("Week", 3)]
     wrong = {"files": [{"id": "F9"}], "channel_id": CHANNELS["reports"]}
     assert error_of(client.files_completeUploadExternal, **wrong) == "file_not_found"
+
+
+def test_links_lead_to_where_people_are_and_uploads_to_where_the_caller_is() -> None:
+    """In a container they reach it under different names."""
+    calls = TestClient(
+        SlackServer(Workspace(), site="http://localhost:8090/").application(),
+        base_url="http://demo-slack:8090",
+        headers={"Authorization": f"Bearer {TOKEN}"},
+    )
+    ts = calls.post("/api/chat.postMessage", json={"channel": HIGH, "text": "root"}).json()["ts"]
+    link = calls.get("/api/chat.getPermalink", params={"channel": HIGH, "message_ts": ts}).json()["permalink"]
+    upload = calls.post("/api/files.getUploadURLExternal", data={"filename": "a.png", "length": "1"}).json()[
+        "upload_url"
+    ]
+    assert link == f"http://localhost:8090/archives/{HIGH}/p{ts.replace('.', '')}"
+    assert upload.startswith("http://demo-slack:8090/upload/")
 
 
 def test_permalinks_lead_to_the_thread(slack: StandInSlack, client: WebClient) -> None:

@@ -31,6 +31,9 @@ RUN_BY = {
     ),
     r"(airflow|cp) ": INSTALL,
     r"(PYTHONPATH=\S+ )?python -m processing_time\.(doctor|replay)": INSTALL,
+    r"python -m processing_time\.migrate$": (
+        "tests/integration/test_migrate.py::test_the_tables_are_made_and_a_second_time_does_nothing"
+    ),
     r"php artisan cache:clear$": "tests/integration/test_artisan_laravel.py::test_the_cache_store_is_emptied",
     r"php artisan queue:retry$": (
         "tests/integration/test_artisan_laravel.py::test_failed_syncs_are_retried_and_no_other_job"
