@@ -26,8 +26,8 @@ from demo.whole_airflow import Api, standalone, until
 
 PART = "targets"
 MANY = {Size.SMALL: 3, Size.FULL: 200}
-PARSES = {Size.SMALL: 1, Size.FULL: 7}
-CHECKS = {Size.SMALL: 2, Size.FULL: 10}
+PARSES = {Size.SMALL: 1, Size.FULL: 5}
+CHECKS = {Size.SMALL: 2, Size.FULL: 7}
 ROUNDS = {Size.SMALL: 1, Size.FULL: 3}
 AS_OF = datetime(2026, 6, 10, 12, tzinfo=UTC)
 _OWN_CONNECTIONS = ("MYSQL", "MYSQL_WRITE", "REDIS", "STORE")
