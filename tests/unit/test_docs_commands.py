@@ -66,6 +66,11 @@ def commands(page: Path) -> list[str]:
     return [command for command in found if not re.match(r"make test\b(?!-rules)", command)]  # a test itself
 
 
+def run_by(command: str) -> str:
+    """The test that runs a command; empty when none does."""
+    return next((test for pattern, test in RUN_BY.items() if re.match(pattern, command)), "")
+
+
 def not_run(text: str) -> tuple[str, ...]:
     """How the commands start of which a page says that no test runs them."""
     return tuple(start for listed in _NOT_RUN.findall(text) for start in re.findall(r"`([^`]+)`", listed))
@@ -76,9 +81,8 @@ def test_commands_are_run_or_said_not_to_be(page: Path) -> None:
     without = not_run(page.read_text(encoding="utf-8"))
     shown = commands(page)
     for command in shown:
-        run = any(re.match(pattern, command) for pattern in RUN_BY)
         said = command.startswith(without) if without else False
-        assert run or said, f"{page.name}: no test runs {command!r}; say so with 'Not run by a test: `…`'"
+        assert run_by(command) or said, f"{page.name}: no test runs {command!r}; say so with 'Not run by a test: `…`'"
     for start in without:
         assert any(command.startswith(start) for command in shown), f"{page.name} does not show {start!r}"
 
