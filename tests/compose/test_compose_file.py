@@ -145,10 +145,12 @@ def compose(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
         shutil.copy(PROJECT / name, tmp_path)
 
     def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        # Compose v2 is a plugin, which may lie in the user's home.
+        docker = os.environ.get("DOCKER_CONFIG", str(Path.home() / ".docker"))
         return subprocess.run(
             [*command, *arguments],
             cwd=tmp_path,
-            env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), **environment},
+            env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "DOCKER_CONFIG": docker, **environment},
             capture_output=True,
             text=True,
         )
