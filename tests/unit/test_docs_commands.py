@@ -82,7 +82,9 @@ def test_commands_are_run_or_said_not_to_be(page: Path) -> None:
     shown = commands(page)
     for command in shown:
         said = command.startswith(without) if without else False
-        assert run_by(command) or said, f"{page.name}: no test runs {command!r}; say so with 'Not run by a test: `…`'"
+        assert run_by(command) or said, (
+            f"{page.name}: no test runs {command!r}; say so with 'Not run by a test: `…`'"
+        )
     for start in without:
         assert any(command.startswith(start) for command in shown), f"{page.name} does not show {start!r}"
 
