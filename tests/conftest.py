@@ -102,12 +102,16 @@ def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     if dsn := os.environ.get(TEST_DSN):
         yield UsersServer(dsn)
         return
-    from demo.services import MariaDB
-    from tests.mysql_server import MySQL
+    directory, made = tmp_path_factory.mktemp("servers"), os.environ.get(TEST_MYSQL)
+    if made:
+        from tests.mysql_server import MySQL
 
-    directory = tmp_path_factory.mktemp("servers")
-    mysql = os.environ.get(TEST_MYSQL)
-    with MySQL(directory, PROJECT / mysql) if mysql else MariaDB(directory) as server:
+        with MySQL(directory, PROJECT / made) as mysql:
+            yield mysql
+        return
+    from demo.services import MariaDB
+
+    with MariaDB(directory) as server:
         yield server
 
 
