@@ -51,11 +51,12 @@ def _connect(settings: Settings) -> Any:
     from processing_time.operators import connections
     from processing_time.store_session import StoreError
 
-    store = settings.connections.store
     try:
-        return connections.store_connect(store, settings.target)()
+        return connections.store_connect(settings)()
     except AirflowNotFoundException:
-        raise StoreError(f"there is no connection {store}: set it up as docs/install.md says") from None
+        raise StoreError(
+            f"there is no connection {settings.connections.store}: set it up as docs/install.md says"
+        ) from None
 
 
 def _settings(target: str) -> Settings:

@@ -247,9 +247,8 @@ def _slack(settings: Settings, *, send: bool) -> Found:
 
 
 def _store_connect(settings: Settings) -> Callable[[], Any]:
-    conn_id = settings.connections.store
-    BaseHook.get_connection(conn_id)
-    return connections.store_connect(conn_id, settings.target)
+    BaseHook.get_connection(settings.connections.store)
+    return connections.store_connect(settings)
 
 
 def _repairer(settings: Settings) -> Found:

@@ -56,12 +56,13 @@ def main(arguments: Sequence[str] | None = None, sleep: Callable[[float], None] 
 
 
 def _migrate(settings: Settings) -> None:
-    conn_id = settings.connections.store
     try:
-        with Store(store_connect(conn_id, settings.target)) as store:
+        with Store(store_connect(settings)) as store:
             store.sightings()
     except AirflowNotFoundException:
-        raise SettingsError(f"there is no connection {conn_id}: set it up as docs/install.md says") from None
+        raise SettingsError(
+            f"there is no connection {settings.connections.store}: set it up as docs/install.md says"
+        ) from None
     except StoreError as error:
         raise StoreError(settings.named(str(error))) from None
 

@@ -97,8 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings, present = load_one(options.target), datetime.now(UTC)
         start = parse_as_of(options.start, settings.zone, present)
         end = parse_as_of(options.end, settings.zone, present) if options.end else present
-        connect = connections.store_connect(settings.connections.store, settings.target)
-        with Store(connect) as store:
+        with Store(connections.store_connect(settings)) as store:
             print(replayed(store, settings, start, end))
     except AsOfError as error:
         print(str(error).replace("as_of", "the time", 1), file=sys.stderr)

@@ -30,7 +30,7 @@ from pydantic import (
 
 from processing_time.settings_incident import AutoRecovery, Incident
 from processing_time.settings_reports import Reports
-from processing_time.settings_targets import SEPARATOR, Connections, fault, of_target
+from processing_time.settings_targets import SCHEMA, SEPARATOR, Connections, fault, of_target
 from processing_time.settings_types import (
     ChannelId,
     Cron,
@@ -56,7 +56,7 @@ SQL = ROOT / "include" / "sql"
 PREFIX = "PROCESSING_TIME__"
 CONFIG_VARIABLE = "PROCESSING_TIME_CONFIG"
 INCIDENT_DAG = "processing_time_incident"
-_SCHEMA = re.compile(r"\bprocessing_time_monitor\b")
+_SCHEMA = re.compile(rf"\b{SCHEMA}\b")
 _CONNECTION = re.compile(rf"\bprocessing_time_({'|'.join(Connections.model_fields)})\b")
 
 
@@ -466,10 +466,18 @@ class Settings(Section):
         """The id that one of our DAGs has for this target."""
         return f"{base}{SEPARATOR}{self.target}" if self.target else base
 
+    @property
+    def schema_name(self) -> str:
+        """What we call our own schema where nobody has named it otherwise."""
+        return f"{SCHEMA}_{self.target}" if self.target else SCHEMA
+
+    def titled(self, title: str) -> str:
+        """A title that says whose it is."""
+        return f"{self.target} · {title}" if self.target else title
+
     def named(self, sentence: str) -> str:
         """A sentence about connections with the ids of this installation in it."""
-        if self.target:
-            sentence = _SCHEMA.sub(f"processing_time_monitor_{self.target}", sentence)
+        sentence = _SCHEMA.sub(self.schema_name, sentence)
         return _CONNECTION.sub(lambda found: str(getattr(self.connections, found[1])), sentence)
 
     def rule(self, key: str) -> Metric | LogRule:

@@ -14,6 +14,8 @@ from typing import Annotated, Any
 from processing_time.settings_types import Section, matching
 
 SEPARATOR = "__"
+SCHEMA = "processing_time_monitor"
+"""Our own schema; in a target its name follows."""
 SHARED = ("slack", "metrics")
 """Connections that targets have in common unless they name their own."""
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")

@@ -21,11 +21,11 @@ from typing import Any, TypeVar
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from processing_time.settings import SQL
+from processing_time.settings_targets import SCHEMA as SCHEMA
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-SCHEMA = "processing_time_monitor"
 MIGRATIONS = SQL / "store"
 ATTEMPTS = 5
 

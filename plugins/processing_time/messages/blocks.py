@@ -55,8 +55,8 @@ def render(message: Message, settings: Settings) -> dict[str, Any]:
     :param settings: those of the target, which the title names; connections are named as they are called there.
     """
     message = message.worded(settings.named)
-    if settings.target and message.title:
-        message = replace(message, title=f"{settings.target} · {message.title}")
+    if message.title:
+        message = replace(message, title=settings.titled(message.title))
     return {"text": _text(message), "blocks": _blocks(message)}
 
 

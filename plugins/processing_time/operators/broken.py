@@ -100,7 +100,7 @@ def _finished(context: Context) -> bool:
         return False
     started = getattr(context.get("dag_run"), "start_date", None)
     try:
-        with Store(connections.store_connect(settings.connections.store, settings.target)) as store:
+        with Store(connections.store_connect(settings)) as store:
             return store.finished(run_id, since=started)
     except (AirflowException, StoreError):
         return False

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from processing_time.incident.artisan import Artisan
     from processing_time.incident.calcom import Calcom
+    from processing_time.settings import Settings
 
 REDIS_TIMEOUT = 10.0
 """Seconds that a Redis command or connection attempt may take; redis-py would wait for ever."""
@@ -25,13 +26,16 @@ def mysql_connect(conn_id: str) -> Callable[[], Any]:
     return MySqlHook(mysql_conn_id=conn_id).get_conn
 
 
-def store_connect(conn_id: str, target: str = "") -> Callable[[], Any]:
+def store_connect(settings: Settings, conn_id: str | None = None) -> Callable[[], Any]:
     """The same for our own schema, which several targets must not share by chance.
 
     The function raises :class:`StoreError` when a target's connection names no schema.
+
+    :param conn_id: instead of the connection that the settings name.
     """
+    conn_id = conn_id or settings.connections.store
     connect = mysql_connect(conn_id)
-    if not target:
+    if not settings.target:
         return connect
 
     def connect_to_its_own() -> Any:
@@ -42,7 +46,7 @@ def store_connect(conn_id: str, target: str = "") -> Callable[[], Any]:
         if not BaseHook.get_connection(conn_id).schema:
             raise StoreError(
                 f"the connection {conn_id} names no database: end it with one that only this target uses, such as"
-                f" /processing_time_monitor_{target}"
+                f" /{settings.schema_name}"
             )
         return connect()
 

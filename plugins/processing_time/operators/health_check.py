@@ -47,6 +47,11 @@ class CheckOperator(MonitorOperator):
         """How far back to look for the lines that show the log to be alive, where none are remembered."""
         return None if self.store.sightings() else timeline.as_of - settings.silent_after
 
+    def unavailable(self, why: str) -> dict[str, str]:
+        """That nothing was collected, for the next task; and shown in this one's log."""
+        self.log.warning("%s", why)
+        return {"unavailable": why}
+
     def given(self, collected: Collected) -> dict[str, Any]:
         """What was collected, for the next task; and shown in this one's log."""
         from processing_time.model import ALL_COMPANIES
@@ -86,8 +91,7 @@ class CollectOperator(CheckOperator):
             # A log that is not there will not be there in a minute; a server may be.
             if self.source != "log" and instance.try_number <= instance.max_tries:
                 raise AirflowException(why) from None
-            self.log.warning("%s", why)
-            return {**told, "unavailable": why}
+            return {**told, **self.unavailable(why)}
         return {**told, **self.given(collected)}
 
     def _flags(self, settings: Settings, timeline: Timeline) -> Flags | SourceUnavailable:

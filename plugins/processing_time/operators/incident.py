@@ -14,7 +14,7 @@ from processing_time.incident.action import Outcome, Plan, Refused, Request, Res
 from processing_time.incident.audit import Answer, approved_by, conclude
 from processing_time.incident.registry import DIAGNOSE, REGISTRY, ROLLBACK, load, lock_of
 from processing_time.operators import run
-from processing_time.operators.repair import Repair, RepairOperator, run_page
+from processing_time.operators.repair import Repair, RepairOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -134,7 +134,7 @@ class ApproveOperator(Repair, ApprovalOperator):
         """Say in Slack that somebody is waited for; the waiting does not depend on it."""
         from processing_time.messages.incident import wanted
 
-        page = run_page(context)
+        page = run.page(context)
         address = f"{page}/tasks/{self.task_id}/required_actions" if page else ""
         message = wanted(request, plan, address, self.second)
         with self.in_words(), self.store as store:
@@ -311,7 +311,7 @@ def _message(
 ) -> Message:
     from processing_time.messages.incident import diagnosis, told
 
-    address = run_page(context)
+    address = run.page(context)
     if request and prepared and request.action == DIAGNOSE and result.outcome is Outcome.DONE:
         return diagnosis(prepared["plan"]["detail"]["findings"], request, address)
     return told(_action(context), request, result, approved, address)

@@ -73,8 +73,7 @@ class ReadLogOperator(CheckOperator):
                 need_since=self.need_since(timeline, settings),
             )
         except SourceUnavailable as error:
-            self.log.warning("%s", error)
-            return {"unavailable": str(error)}
+            return self.unavailable(settings.named(str(error)))
         return {"counted": counted.to_json()}
 
 
@@ -98,8 +97,7 @@ class CollectLogHosts(CheckOperator):
         try:
             return self.given(laravel_log.combine(settings, timeline, told))
         except SourceUnavailable as error:
-            self.log.warning("%s", error)
-            return {"unavailable": str(error)}
+            return self.unavailable(settings.named(str(error)))
 
 
 def _states(context: Context, settings: Settings) -> dict[str, str | None]:

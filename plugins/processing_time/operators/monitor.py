@@ -130,7 +130,7 @@ class Monitor:
             raise AirflowException(self.settings().named(str(error))) from None
 
     def _store_connect(self) -> Callable[[], Any]:
-        return connections.store_connect(self.store_conn_id or self.settings().connections.store, self.target)
+        return connections.store_connect(self.settings(), self.store_conn_id)
 
 
 class MonitorOperator(Monitor, BaseOperator):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from airflow.sdk.exceptions import AirflowSkipException
 
 from processing_time.operators import run
-from processing_time.operators.repair import RepairOperator, run_page
+from processing_time.operators.repair import RepairOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -39,7 +39,7 @@ class RecoverOperator(RepairOperator):
         if self.store.newest_finished() != as_of:
             raise AirflowSkipException("a newer check has finished")
         alerts = self.store.standing(as_of, settings).open_alerts
-        check = Run(context["dag_run"].run_id, as_of, run_page(context), run.present)
+        check = Run(context["dag_run"].run_id, as_of, run.page(context), run.present)
         done = recover(alerts, self.hands(settings, self.store), check)
         self.try_to_deliver(self.store)
         for action, result in done:

@@ -13,8 +13,6 @@ from processing_time.operators import connections
 from processing_time.operators.monitor import Monitor, MonitorOperator
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
-
     from processing_time.settings import Settings
     from processing_time.store import Store
 
@@ -52,12 +50,6 @@ class Repair(Monitor):
 
 class RepairOperator(Repair, MonitorOperator):
     """A task that acts, with our schema open."""
-
-
-def run_page(context: Context) -> str:
-    """The run in Airflow's pages; empty where they have no address."""
-    address, _, _ = getattr(context["ti"], "log_url", "").partition("/tasks/")
-    return str(address)
 
 
 def _open(conn_id: str, client: Callable[[str], T]) -> T:

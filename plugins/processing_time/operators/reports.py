@@ -36,8 +36,7 @@ class ReportOperator(MonitorOperator):
         """
         from processing_time.reports import page
 
-        title = f"{settings.target} · {report.title}" if settings.target else report.title
-        content = page.render(replace(report, title=title), language).encode()
+        content = page.render(replace(report, title=settings.titled(report.title)), language).encode()
         if settings.reports.html:
             place = f"{settings.reports.html.rstrip('/')}/{settings.dag_id(report.name)}.html"
             _write(place, content)

@@ -62,6 +62,12 @@ def as_of(context: Context, settings: Settings) -> datetime:
         raise RefusedParam(str(error)) from None
 
 
+def page(context: Context) -> str:
+    """The address of the run in Airflow's pages; empty where they have none."""
+    address, _, _ = getattr(context["ti"], "log_url", "").partition("/tasks/")
+    return str(address)
+
+
 def dry(context: Context) -> bool:
     """Whether the run evaluates and shows only."""
     return bool(context["params"].get("dry_run"))

@@ -81,7 +81,7 @@ def _addresses(context: Context, settings: Settings) -> Addresses:
     """Where the run and the incident DAG are in Airflow's pages."""
     from processing_time.messages.context import Addresses
 
-    dag_run, _, _ = getattr(context["ti"], "log_url", "").partition("/tasks/")
+    dag_run = run.page(context)
     airflow, _, _ = dag_run.partition("/dags/")
     incident = settings.incident_dag
     return Addresses(run=dag_run, incident=f"{airflow}/dags/{incident}" if airflow and incident else "")
