@@ -27,13 +27,27 @@ CLEAR = {"action": "clear_availability_cache", "dry_run": False}
 
 
 class Airflow(Api):
-    """What a person asks of Airflow's API about a run of the incident DAG."""
+    """What a person asks of Airflow's API about a run of the incident DAG.
+
+    :ivar log: what its scheduler has written so far.
+    """
+
+    def __init__(self, url: str, log: Path) -> None:
+        super().__init__(url)
+        self.log = log
 
     def start(self, **conf: Any) -> str:
         return self.trigger(INCIDENT, **conf)
 
     def waits(self, run: str) -> bool:
-        return self.states(INCIDENT, run).get("approve") == "awaiting_input"
+        """Whether a person is asked, and the scheduler knows that the task has paused.
+
+        Airflow's API shows the question up to a second before that. An answer in between is lost: the scheduler then
+        takes the pausing for the end of the resumed task, and fails it (docs/incident.md). No person is that quick.
+        """
+        noted = f"TaskInstance Finished: dag_id={INCIDENT}, task_id=approve, run_id={run},"
+        asked = self.states(INCIDENT, run).get("approve") == "awaiting_input"
+        return asked and noted in self.log.read_text(errors="replace")
 
     def answer(self, run: str, option: str) -> int:
         path = f"/api/v2/dags/{INCIDENT}/dagRuns/{run}/taskInstances/approve/-1/hitlDetails"
@@ -46,7 +60,8 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Airflow]]:
     with contextlib.ExitStack() as running:
 
         def started(**more: str) -> Airflow:
-            return Airflow(running.enter_context(standalone(tmp_path, {**os.environ, **more})))
+            url = running.enter_context(standalone(tmp_path, {**os.environ, **more}))
+            return Airflow(url, tmp_path / "standalone.log")
 
         yield started
 
@@ -131,13 +146,15 @@ def test_level_3_asks_before_it_switches_off(
     until(lambda: airflow.waits(asked), "a person is asked")
     assert laravel.artisan().features()["processing_time_enabled"] is True
 
-    def approved() -> str:
-        # An answer in the very second of the question is lost by Airflow's scheduler, and asked for again.
-        if airflow.waits(asked):
-            assert airflow.answer(asked, "Approve") in (200, 409)
-        return airflow.ended(INCIDENT, asked)
-
-    assert until(approved, "the feature is switched off") == "success"
+    assert airflow.answer(asked, "Approve") == 200
+    assert airflow.finished(INCIDENT, asked) == {
+        "prepare": "success",
+        "approve": "success",
+        "second_approval": "skipped",
+        "act": "success",
+        "finish": "success",
+        "run": "success",
+    }
     assert laravel.artisan().features()["processing_time_enabled"] is False
     assert audit(application, mariadb) == {asked: ("done", 1)}
     root = next(m for m in slack.messages() if f"*Alert*\\n{alert}'" in str(m.get("blocks")))
