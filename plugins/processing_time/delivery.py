@@ -153,7 +153,7 @@ class _Round:
         reply = (
             {"thread_ts": thread_ts, "reply_broadcast": owed.place is Place.BROADCAST} if thread_ts else {}
         )
-        metadata = {"event_type": EVENT_TYPE, "event_payload": {"key": owed.dedupe_key}}
+        metadata = {"event_type": EVENT_TYPE, "event_payload": self._name(owed)}
 
         def post() -> Where:
             answer = self._slack.call(
@@ -280,12 +280,17 @@ class _Round:
                 )
                 return None
             for message in page["messages"]:
-                if _is_it(message, owed):
+                if _is_it(message, owed, self._name(owed)):
                     return str(message["ts"])
             cursor = (page.get("response_metadata") or {}).get("next_cursor", "")
             if not cursor:
                 break
         return None
+
+    def _name(self, owed: Owed) -> dict[str, str]:
+        """By what a message is found again; another target may owe one of the same key to the same channel."""
+        target = self._settings.target
+        return {"key": owed.dedupe_key, **({"target": target} if target else {})}
 
     # --- the root message -----------------------------------------------------------------------------------
 
@@ -309,13 +314,13 @@ class _Round:
             return
 
 
-def _is_it(message: Mapping[str, Any], owed: Owed) -> bool:
+def _is_it(message: Mapping[str, Any], owed: Owed, name: Mapping[str, str]) -> bool:
     """Whether Slack's message is the one that is owed: by its metadata, or by the file that it shares."""
     if owed.file:
         return any(shared["id"] == owed.file.slack_id for shared in message.get("files", ()))
     metadata = message.get("metadata", {})
     ours: bool = metadata.get("event_type") == EVENT_TYPE
-    return ours and bool(metadata.get("event_payload") == {"key": owed.dedupe_key})
+    return ours and bool(metadata.get("event_payload") == name)
 
 
 def _with_remark(payload: Payload, refusals: list[str]) -> Mapping[str, Any]:

@@ -107,8 +107,8 @@ def rows(connect: Callable[[], Any], sql: str) -> list[dict[str, Any]]:
         return fetch(cursor, sql)
 
 
-def with_channels(**channels: str | None) -> Settings:
-    settings = load()
+def with_channels(target: str = "", **channels: str | None) -> Settings:
+    settings = load(target=target)
     given = {**CHANNELS, **channels}
     slack = settings.slack.model_copy(update={"channels": settings.slack.channels.model_copy(update=given)})
     return settings.model_copy(update={"slack": slack})
@@ -265,6 +265,23 @@ def test_a_lost_answer_never_makes_two(bench: Bench, kind: str, place: str) -> N
     texts = [m["text"] for m in bench.slack.messages()]
     assert texts == (["root"] if place == "root" else ["root", "x"])
     assert bench.owed() == []
+
+
+def test_the_message_of_another_target_is_not_taken_for_the_lost_one(
+    bench: Bench, mariadb: Any, slack: StandInSlack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both alert at the same instant, of the same rule, in one channel: only their names tell the messages apart."""
+    monkeypatch.setenv("PROCESSING_TIME__TARGETS", '{"berlin": {}, "hamburg": {}}')
+    bench.settings = with_channels("berlin")
+    bench.owe(note("berlin", key="same"))
+    bench.deliver()
+    hamburg = Bench(fresh(mariadb), slack)  # with a store of its own
+    hamburg.settings = with_channels("hamburg")
+    hamburg.owe(note("hamburg", key="same"))
+    slack.fail("chat.postMessage", "drop")
+    assert hamburg.deliver() == 1
+    hamburg.store.close()
+    assert bench.said() == [(HIGH, "berlin"), (HIGH, "hamburg")]
 
 
 @pytest.mark.parametrize("kind", ["accept_then_drop", "drop"])
