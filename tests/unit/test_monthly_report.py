@@ -269,7 +269,7 @@ def test_a_month_of_which_nothing_is_known(settings: Settings) -> None:
 
 def test_in_german(settings: Settings) -> None:
     told = made(settings, rollup(row(RATE, 98.9), row(OVERLAPS, 1200)), code="de")
-    assert told.title == "Processing Time: Juli 2026"
+    assert told.title == "Einwirkzeit: Juli 2026"
     assert told.headline.startswith("1 von 2 Zielen erreicht. Verfehlt: ")
     assert "98,90\u00a0%" in told.headline
     assert "1.200, zu wenige Monate für einen Trend." in told.headline

@@ -113,3 +113,16 @@ def test_a_name_of_the_user_stays_as_it_is():
 @pytest.mark.parametrize("source", SOURCES)
 def test_lost_measurements_have_their_german(source: str):
     assert DE.say(rule_text(f"source.{source}.unknown", load())) in catalogue().values()
+
+
+def test_a_count_stands_in_no_case_that_its_word_does_not_have():
+    """``Termine`` is what the catalogue has, and "von 5 Termine" is no German."""
+    wrong = re.compile(r"\b(?:von|aus|bei|mit)\b[^:]*\{(?:population|counted)\}")
+    assert [german for german in catalogue().values() if wrong.search(german)] == []
+
+
+def test_both_reports_have_the_same_words_for_the_same_thing():
+    week, month = DE.say("Processing Time, week {week}", week=1), DE.say("Processing Time: {month}", month="")
+    assert week.partition(",")[0] == month.partition(":")[0]
+    assert DE.say("Company") in DE.say("Roll-out by company")
+    assert DE.say("company {company}", company=7) == f"{DE.say('Company')} 7"
