@@ -31,9 +31,9 @@ from processing_time.operators.monitor import tags, task_defaults
 from processing_time.operators.recover import RecoverOperator
 from processing_time.operators.request_toggle import RequestToggleOperator
 from processing_time.operators.slack_escalation import SlackEscalationOperator
-from processing_time.settings import load_each
+from processing_time.settings import load_for_dags
 
-for settings in load_each(get_parsing_context().dag_id):
+for settings in load_for_dags(get_parsing_context().dag_id):
     with DAG(
         dag_id=settings.dag_id("processing_time_health_check"),
         schedule=CronTriggerTimetable(settings.schedule.health_check, timezone=settings.timezone),

@@ -29,7 +29,7 @@ from processing_time.incident.request import CACHE_KEY, ID, LARGEST, REASON, RUL
 from processing_time.operators.broken import tell_of_broken_incident
 from processing_time.operators.incident import ActOperator, ApproveOperator, FinishOperator, PrepareOperator
 from processing_time.operators.monitor import tags, task_defaults
-from processing_time.settings import load_each
+from processing_time.settings import load_for_dags
 
 
 def whole(help_text: str) -> Param:
@@ -42,7 +42,7 @@ def text(pattern: str, help_text: str, **more: object) -> Param:
     return Param(None, type=["null", "string"], pattern=f"^(?:{pattern})?$", description=help_text, **more)
 
 
-for settings in load_each(get_parsing_context().dag_id):
+for settings in load_for_dags(get_parsing_context().dag_id):
     with DAG(
         dag_id=settings.dag_id("processing_time_incident"),
         schedule=None,

@@ -30,9 +30,9 @@ from processing_time.operators.broken import tell_of_broken_report, tell_of_late
 from processing_time.operators.monitor import tags, task_defaults
 from processing_time.operators.reports import DeliverOperator
 from processing_time.operators.rollup import MonthlyRollupOperator, RetentionOperator
-from processing_time.settings import load_each
+from processing_time.settings import load_for_dags
 
-for settings in load_each(get_parsing_context().dag_id):
+for settings in load_for_dags(get_parsing_context().dag_id):
     with DAG(
         dag_id=settings.dag_id("processing_time_monthly_rollup"),
         schedule=CronTriggerTimetable(

@@ -25,9 +25,9 @@ from pendulum import datetime
 from processing_time.operators.broken import tell_of_broken_report, tell_of_late_report
 from processing_time.operators.monitor import tags, task_defaults
 from processing_time.operators.reports import DeliverOperator, WeeklyReportOperator
-from processing_time.settings import load_each
+from processing_time.settings import load_for_dags
 
-for settings in load_each(get_parsing_context().dag_id):
+for settings in load_for_dags(get_parsing_context().dag_id):
     with DAG(
         dag_id=settings.dag_id("processing_time_weekly_report"),
         schedule=CronTriggerTimetable(settings.reports.weekly, timezone=settings.timezone),

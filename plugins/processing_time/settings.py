@@ -8,9 +8,11 @@ Layers, later ones win: the shipped file, the file that ``PROCESSING_TIME_CONFIG
 from __future__ import annotations
 
 import difflib
+import logging
 import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -47,6 +49,8 @@ from processing_time.settings_types import (
     value_pattern,
 )
 from processing_time.severity import Severity
+
+log = logging.getLogger(__name__)
 
 PLUGINS = Path(__file__).resolve().parents[1]
 # Beside plugins/, or in it where a platform brings nothing else to its workers.
@@ -564,6 +568,35 @@ def load_each(only_dag: str | None = None) -> Iterator[Settings]:
             yield _validated(layers, name, {})
 
 
+def load_for_dags(only_dag: str | None) -> list[Settings]:
+    """The same for the DAGs: a target's fault is its own, as an error in a DAG file would stop the DAGs of all.
+
+    A faulty target has its DAGs, made of what can be used of its settings. Each of their tasks fails, and says the fault.
+
+    :raises SettingsError: when the common settings are at fault, or those of every target.
+    """
+    try:
+        return list(load_each(only_dag))
+    except SettingsError:
+        layers = _layers()
+        only = (only_dag or "").partition(SEPARATOR)[2]
+        found = [_usable(layers, name) for name in layers["targets"] if only in ("", name)]
+        if not only and all(faults for _, faults in found):
+            raise
+    for _, faults in found:
+        if faults:
+            log.error("%s", faults)
+    return [settings for settings, _ in found]
+
+
+def load_usable(target: str) -> Settings:
+    """What can be used of the settings of a target, to tell somebody of its fault.
+
+    :raises SettingsError: when the common settings are at fault.
+    """
+    return _usable(_layers(), target)[0] if target else load()
+
+
 def target_names() -> tuple[str, ...]:
     """The names of the targets; none where the settings speak of one application.
 
@@ -578,7 +611,7 @@ def _layers() -> dict[str, Any]:
     if own := os.environ.get(CONFIG_VARIABLE):
         merged = _merge(merged, _read(Path(own)))
     merged = _merge(merged, _environment())
-    if isinstance(merged["connections"], dict) and (sentence := fault(merged, merged["targets"])):
+    if sentence := fault(merged, merged["targets"]):
         raise SettingsError(sentence)
     return merged
 
@@ -598,6 +631,25 @@ def _validated(layers: dict[str, Any], target: str, over: Mapping[str, Any]) -> 
         ]
         where = f"targets.{target}: " if target else ""
         raise SettingsError("\n".join(where + _sentence(f) for f in inner)) from None
+
+
+def _usable(layers: dict[str, Any], target: str) -> tuple[Settings, SettingsError | None]:
+    """A target's settings without those sections of its own that are at fault, and what is wrong with them."""
+    try:
+        return _validated(layers, target, {}), None
+    except SettingsError as error:
+        faults = error
+    own: dict[str, Any] = {}
+
+    def with_own(more: Mapping[str, Any]) -> Settings:
+        return _validated({**layers, "targets": {target: {**own, **more}}}, target, {})
+
+    settings = with_own({})
+    for section, value in layers["targets"].get(target, {}).items():
+        with suppress(SettingsError):
+            settings = with_own({section: value})
+            own[section] = value
+    return settings, faults
 
 
 def _read(path: Path) -> dict[str, Any]:

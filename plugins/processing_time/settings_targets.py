@@ -59,6 +59,8 @@ def fault(common: Mapping[str, Any], targets: Any) -> str:
     """A sentence about the first target that cannot be one; empty when there is none."""
     if not isinstance(targets, Mapping):
         return f"targets = {targets!r} is not a mapping: write a name and below it what differs there"
+    if targets and not isinstance(common["connections"], Mapping):
+        return f"connections = {common['connections']!r} is not a mapping of ids"
     stores: dict[str, str] = {}
     for name, own in targets.items():
         if not isinstance(name, str) or not _NAME.fullmatch(name) or len(name) > 30:
@@ -70,6 +72,8 @@ def fault(common: Mapping[str, Any], targets: Any) -> str:
         if "targets" in own:
             return f"targets.{name}.targets is not a setting"
         store = of_target(name, common, own)["connections"]["store"]
+        if not isinstance(store, str):
+            continue  # what is no id at all is said with the target's other settings
         if other := stores.get(store):
             return (
                 f"targets.{name}.connections.store = {store!r} is that of {other}, too: each target needs a schema of"

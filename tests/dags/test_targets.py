@@ -81,3 +81,19 @@ def test_a_fault_of_one_target_is_said_with_its_name(airflow_db: None, monkeypat
         "targets.berlin: timezone = 'Europe/Berln' is not a known time zone: did you mean Europe/Berlin?"
         in error
     )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_faulty_target_takes_no_other_down_and_keeps_its_dags(
+    airflow_db: None, monkeypatch: pytest.MonkeyPatch, kind: str
+):
+    """An error of the file would end the DAGs of all; without a DAG of its own nobody would hear of the fault."""
+    from airflow.dag_processing.dagbag import DagBag
+
+    faulty = {**TARGETS, "hamburg": {"timezone": "Europe/Berln", "schedule": {"queue": "hamburg-web"}}}
+    monkeypatch.setenv("PROCESSING_TIME__TARGETS", json.dumps(faulty))
+    bag = DagBag(DAGS / f"processing_time_{kind}.py")
+    assert bag.import_errors == {}
+    assert set(bag.dags) == {f"processing_time_{kind}__{name}" for name in faulty}
+    hamburg = bag.dags[f"processing_time_{kind}__hamburg"]
+    assert {(task.target, task.queue) for task in hamburg.tasks} == {("hamburg", "hamburg-web")}

@@ -179,3 +179,31 @@ def test_a_store_that_names_no_schema_is_refused(
         "the connection processing_time_store__hamburg names no database: end it with one that only this target uses,"
         " such as /processing_time_monitor_hamburg"
     ) in capsys.readouterr().out
+
+
+def test_a_faulty_target_tells_of_its_fault_and_the_other_is_checked(
+    two: Two, airflow_db: None, slack: StandInSlack, monkeypatch: Any, capsys: Any
+) -> None:
+    from airflow.dag_processing.dagbag import DagBag
+
+    monkeypatch.setenv(f"{SETTING}TARGETS__BERLIN__SILENT_AFTER", "2 weeks")
+    dags = DagBag(PROJECT / "dags" / "processing_time_health_check.py").dags
+    ended = {
+        name: states(
+            dags[f"processing_time_health_check__{name}"].test(
+                run_conf={"as_of": AS_OF.isoformat(), "dry_run": False}
+            )
+        )
+        for name in two.accounts
+    }
+    assert ended["hamburg"]["run"] == "success"
+    assert ended["berlin"] == dict.fromkeys(
+        ("collect_database", "collect_log", "collect_cache", "evaluate", "run"), "failed"
+    ) | dict.fromkeys(("escalate", "request_toggle", "verdict"), "upstream_failed")
+    assert "targets.berlin: silent_after = '2 weeks' is not a duration" in capsys.readouterr().out
+    told = [message["text"] for message in slack.messages()]
+    assert told
+    assert all(
+        "of processing_time_health_check__berlin failed (AirflowFailException)" in text for text in told
+    )
+    assert not rows(two.applications["berlin"], two.server, "SHOW TABLES")

@@ -10,7 +10,15 @@ import pytest
 
 from processing_time.messages.blocks import render
 from processing_time.messages.document import Call, Facts, Items, Links, Message, Note, Paragraph
-from processing_time.settings import SettingsError, load, load_each, load_one, target_names
+from processing_time.settings import (
+    SettingsError,
+    load,
+    load_each,
+    load_for_dags,
+    load_one,
+    load_usable,
+    target_names,
+)
 
 
 def given(monkeypatch: pytest.MonkeyPatch, targets: Any) -> None:
@@ -91,6 +99,10 @@ def test_another_incident_dag_keeps_its_name(monkeypatch: pytest.MonkeyPatch) ->
             "targets.b.connections.store = 's' is that of a, too: each target needs a schema of its own",
         ),
         (
+            {"berlin": {"connections": {"store": ["s"]}}},
+            "targets.berlin: connections.store = ['s'] is not valid: input should be a valid string",
+        ),
+        (
             {"berlin": {"connections": {"store": "a b"}}},
             (
                 "targets.berlin: connections.store = 'a b' is not an id of an Airflow connection: letters, digits, _, -"
@@ -104,6 +116,55 @@ def test_each_fault_is_one_sentence(monkeypatch: pytest.MonkeyPatch, targets: An
     with pytest.raises(SettingsError) as fault:
         list(load_each())
     assert str(fault.value) == sentence
+
+
+def test_connections_that_are_none_are_told_with_targets_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    given(monkeypatch, {"berlin": {}})
+    monkeypatch.setenv("PROCESSING_TIME__CONNECTIONS", "[]")
+    with pytest.raises(SettingsError, match=r"^connections = \[\] is not a mapping of ids$"):
+        load(target="berlin")
+
+
+FAULTY = {
+    "berlin": {},
+    "hamburg": {
+        "schedule": {"health_check": "7 8-20 * * *"},
+        "timezone": "Europe/Hamburg",
+        "slack": {"channels": {"high": "C0HH"}},
+        "silent_after": "2 weeks",
+    },
+}
+
+
+def test_a_fault_of_one_target_leaves_the_others_their_dags(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    given(monkeypatch, FAULTY)
+    berlin, hamburg = load_for_dags(None)
+    assert (berlin, berlin.target) == (load(target="berlin"), "berlin")
+    assert "targets.hamburg: timezone = 'Europe/Hamburg' is not a known time zone" in caplog.text
+    assert "targets.hamburg: silent_after = '2 weeks' is not a duration" in caplog.text
+    assert hamburg.target == "hamburg"
+    assert (hamburg.timezone, hamburg.silent_after) == (berlin.timezone, berlin.silent_after)
+    assert (hamburg.schedule.health_check, hamburg.slack.channels.high) == ("7 8-20 * * *", "C0HH")
+    assert hamburg.connections.store == "processing_time_store__hamburg"
+    assert [s.target for s in load_for_dags("processing_time_incident__hamburg")] == ["hamburg"]
+    assert load_usable("hamburg") == hamburg
+    with pytest.raises(SettingsError, match=r"^targets\.hamburg: "):
+        load(target="hamburg")
+
+
+@pytest.mark.parametrize("fault", ["targets", "common"])
+def test_a_fault_of_all_targets_is_an_error_of_the_file(monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
+    wrong = {"timezone": "Europe/Hamburg"}
+    given(
+        monkeypatch,
+        {"berlin": wrong, "hamburg": wrong} if fault == "targets" else {"berlin": {}, "hamburg": {}},
+    )
+    if fault == "common":
+        monkeypatch.setenv("PROCESSING_TIME__TIMEZONE", "Europe/Hamburg")
+    with pytest.raises(SettingsError, match=r"^targets\.berlin: timezone = 'Europe/Hamburg'"):
+        load_for_dags(None)
 
 
 def test_a_target_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:

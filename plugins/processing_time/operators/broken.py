@@ -121,10 +121,10 @@ def _broken(context: Context, what: str, then: str) -> str:
 
 
 def _settings(context: Context) -> Settings:
-    """Those of the target; a whole run's callback has no task, so the DAG is asked whose it is."""
-    from processing_time.operators import run
+    """Those of the target, without what is at fault in them; a whole run's callback has no task, so the DAG is asked."""
+    from processing_time.settings import load_usable
 
-    return run.settings((getattr(context["dag"], "default_args", None) or {}).get("target", ""))
+    return load_usable((getattr(context["dag"], "default_args", None) or {}).get("target", ""))
 
 
 def _tell(context: Context, text: str) -> None:
