@@ -423,6 +423,20 @@ def test_only_the_start_of_a_long_line_is_looked_at(
     assert failures() == 3 + 5 + 7
 
 
+@pytest.mark.parametrize("torn", [b"", b"[2026-03-10 10:31:00] production.INFO: cut off by a cra"])
+@pytest.mark.parametrize(
+    "hole", [100, files.LINE - 1, files.LINE, files.CHUNK - 40, files.CHUNK, 3 * files.CHUNK + 7]
+)
+def test_the_first_record_behind_a_hole_counts(logs: Path, torn: bytes, hole: int) -> None:
+    """A truncation or a crash leaves NULs, as many as there were bytes."""
+    (logs / "laravel.log").write_bytes(lines(2) + torn + bytes(hole) + lines(4))
+    assert failures() == 6
+    (logs / "laravel.log").write_bytes(
+        bytes(hole) + lines(1, "Payload " + "." * 66_000) + lines(4) + bytes(hole)
+    )
+    assert failures() == 4
+
+
 def test_memory_stays_flat_with_a_line_of_a_hundred_megabytes(logs: Path) -> None:
     program = """
 import resource, sys

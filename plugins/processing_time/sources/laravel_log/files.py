@@ -57,11 +57,15 @@ class LogFile:
         """Blocks that begin with a line, and how far each of them holds whole lines, from ``start`` to ``stop``.
 
         ``start`` is the start of a line and ``stop`` the start of another one or the end. The last line needs no line
-        end. Of a line that is longer than a block and than :data:`LINE` only the start is given.
+        end. Of a line that is longer than a block and than :data:`LINE` only the start is given. What stands behind
+        NULs begins a line.
         """
         at = start
         while at < stop:
             page = self.read(at, min(CHUNK, stop - at))
+            if page.startswith(b"\0"):
+                at += len(page) - len(page.lstrip(b"\0"))
+                continue
             if at + len(page) >= stop or len(page) < CHUNK:
                 yield page, len(page)
                 return
@@ -69,7 +73,8 @@ class LogFile:
                 page = self.read(at, min(LINE, stop - at))
             whole = page.rfind(b"\n") + 1
             yield page, whole or len(page)
-            at = at + whole if whole else self.line_start(at + len(page), stop)
+            hole = not whole and page.endswith(b"\0")
+            at = at + (whole or len(page)) if whole or hole else self.line_start(at + len(page), stop)
 
     def line_start(self, at: int, stop: int) -> int:
         """The first start of a line behind an offset, or ``stop``."""

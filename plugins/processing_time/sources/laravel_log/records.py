@@ -30,7 +30,7 @@ CRITICAL = ("CRITICAL", "ALERT", "EMERGENCY")
 
 # A crash or a truncation leaves runs of NULs; the next record then stands right behind them, not on a new line.
 _HEADER = re.compile(rb"(?<=[\n\0])(?:\xef\xbb\xbf)?(\[\d{4}-[^\]\n]{5,40}\] \S{1,110}):")
-_BEHIND_NULS = re.compile(r"\0+(?=\[[0-9]{4}-)")
+_BEHIND_NULS = re.compile(rb"(?<=\0)(?=\[\d{4}-)")
 _JSON = json.JSONDecoder(strict=False)
 _TRIES = 64
 """Brackets that are tried as the start of the context; a message that holds more is made to keep us busy."""
@@ -125,10 +125,13 @@ def pieces(lines: list[bytes], length: int) -> list[str]:
 
     They are more than one only where NULs lie between them.
     """
+    text = b"\n".join(lines)
+    if b"\0" in text:
+        text = _BEHIND_NULS.sub(b"\n", text)
+        lines = text.split(b"\n")
     if len(max(lines, key=len)) > length:
-        lines = [line[:length] for line in lines]
-    text = str(b"\n".join(lines), "latin-1")
-    return (_BEHIND_NULS.sub("\n", text) if "\0" in text else text).split("\n")
+        text = b"\n".join(line[:length] for line in lines)
+    return str(text, "latin-1").split("\n")
 
 
 def message(text: str) -> str:
