@@ -145,6 +145,21 @@ def test_a_type_that_is_not_expected_is_listed_and_counts_in_the_total(app: Appl
     assert sample.value == pytest.approx((1 / 2 - 1 / 3) / (1 / 2) * 100)
 
 
+def test_services_of_company_nought_count_once(app: Application) -> None:
+    """Some applications write 0 for no company, which is all companies here."""
+    for company in (0, None, 1):
+        service = app.service(company_id=company)
+        for _ in range(4):
+            app.appointment(service, MORNING)
+    app.insert()
+    found = by_key(check(app, AS_OF))
+    assert {key for key in found if key[0] == "phase_distribution"} == {
+        ("phase_distribution", c) for c in (0, 1)
+    }
+    sample = found["phase_distribution", 0]
+    assert (sample.numerator, sample.denominator, sample.detail["eligible"]) == (36, 12, 12)
+
+
 def test_distribution_without_any_phase_has_no_value(app: Application) -> None:
     app.appointment(app.service(), MORNING, phases=[])
     app.insert()

@@ -43,7 +43,7 @@ def samples(
 
     def of(service_id: int | str) -> list[_Population]:
         company_id = services[service_id].company_id
-        own = [] if company_id is None else [populations.setdefault(int(company_id), _Population())]
+        own = [populations.setdefault(int(company_id), _Population())] if company_id else []
         return [populations[ALL_COMPANIES], *own]
 
     for service_id, eligible, with_phases in appointments:
