@@ -10,12 +10,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import MySQLdb
 import pytest
 
 from demo.services import MariaDB
 from processing_time.incident.action import Outcome, Plan, Refused, Request
 from processing_time.incident.application_cache import ClearApplicationCache
-from processing_time.incident.artisan import CommandFailed
+from processing_time.incident.artisan import Artisan, CommandFailed
 from processing_time.incident.feature import MOUNTED_ALONE, DisableFeature, EnableFeature
 from processing_time.incident.missing_phases import CreateMissingPhases
 from processing_time.incident.sync_jobs import RetryFailedSyncs
@@ -39,6 +40,22 @@ def request_for(action: str, **given: Any) -> Request:
 def through_json(plan: Plan) -> Plan:
     """As it comes out of XCom."""
     return Plan.from_json(plan.to_json())
+
+
+class Vanishing:
+    """Artisan on a machine that nobody can connect to any more once a command was run there."""
+
+    def __init__(self, artisan: Artisan, last: str) -> None:
+        self._artisan, self._last, self._gone = artisan, last, False
+
+    def __getattr__(self, command: str) -> Any:
+        def run(*given: Any) -> Any:
+            if self._gone:
+                raise Refused("the connection processing_time_laravel does not work (TimeoutError)")
+            self._gone = command == self._last
+            return getattr(self._artisan, command)(*given)
+
+        return run
 
 
 # --- Questions ----------------------------------------------------------------------------------------------------------
@@ -121,6 +138,19 @@ def test_failed_syncs_have_numbers_where_there_are_no_uuids(laravel: Laravel) ->
     (number,) = laravel.artisan().failed_sync_jobs()
     laravel.artisan().retry([number])
     assert laravel.sql("SELECT COUNT(*) FROM failed_jobs") == [(0,)]
+
+
+def test_jobs_that_were_handed_back_before_the_machine_was_gone_are_told(laravel: Laravel) -> None:
+    laravel.failed_sync(1)
+    action, request = RetryFailedSyncs(), request_for("retry_failed_syncs")
+    plan = action.plan(request, laravel.hands())
+    result = action.act(request, laravel.hands(Vanishing(laravel.artisan(), "retry")), plan)
+    assert laravel.sql("SELECT COUNT(*) FROM jobs") == [(1,)]
+    assert result.outcome is Outcome.PARTLY
+    assert result.lines[0].startswith(
+        "How much of 1 failed job was handed back to the queue cannot be told: the c"
+    )
+    assert result.detail["retried"] == plan.detail["jobs"]
 
 
 def test_a_job_that_cannot_be_handed_back_is_told(laravel: Laravel) -> None:
@@ -236,6 +266,39 @@ def test_what_broke_off_is_counted_by_the_database(salon: Laravel, monkeypatch: 
     assert result.detail["outcomes"] == {"4": "created", "3": "created"}
     assert result.detail["still_without_phases"] == ["1"], "2 was made by the command that broke off"
     assert salon.phases() == {2: ALL, 3: ALL, 4: ALL}
+
+
+def test_a_machine_that_is_gone_between_two_commands_is_no_refusal(
+    salon: Laravel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from processing_time.incident import missing_phases
+
+    monkeypatch.setattr(missing_phases, "CHUNK", 2)
+    action, request = CreateMissingPhases(), request_for("create_missing_phases")
+    plan = action.plan(request, salon.hands())
+    result = action.act(request, salon.hands(Vanishing(salon.artisan(), "create_phases")), plan)
+    assert result.outcome is Outcome.PARTLY
+    assert "processing_time_laravel does not work" in result.lines[0]
+    assert result.detail["still_without_phases"] == ["2", "1"]
+    assert salon.phases() == {3: ALL, 4: ALL}
+
+
+def test_a_database_that_is_gone_afterwards_does_not_hide_what_was_made(salon: Laravel) -> None:
+    action, request, hands = CreateMissingPhases(), request_for("create_missing_phases"), salon.hands()
+    plan, asked = action.plan(request, hands), []
+
+    def once() -> Any:
+        asked.append(1)
+        if len(asked) > 1:
+            raise MySQLdb.OperationalError(2003, "Can't connect to server")
+        return salon.connect()
+
+    result = action.act(request, replace(hands, application=once), plan)
+    assert result.outcome is Outcome.PARTLY
+    assert result.lines[0] == "4 appointments have their phases now."
+    assert "cannot be told" in result.lines[-1]
+    assert result.detail["outcomes"] == dict.fromkeys("4321", "created")
+    assert salon.phases() == {1: ALL, 2: ALL, 3: ALL, 4: ALL}
 
 
 # --- Cache --------------------------------------------------------------------------------------------------------------
@@ -378,6 +441,22 @@ def test_a_configuration_that_cannot_be_rebuilt_is_no_success(laravel: Laravel) 
     assert "config:cache did not work" in result.lines[0]
     assert result.detail["runs"][0]["exit_code"] == 1
     assert "ENABLED=false" in laravel.environment.read_text()
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_a_machine_that_is_gone_after_the_flags_were_set_is_no_refusal(
+    laravel: Laravel, cached: bool
+) -> None:
+    if cached:
+        laravel.php("artisan", "config:cache")
+    action, request = DisableFeature(), request_for("disable_feature")
+    plan = action.plan(request, laravel.hands())
+    result = action.act(request, laravel.hands(Vanishing(laravel.artisan(), "set_flags")), plan)
+    assert "FEATURE_PROCESSING_TIME_ENABLED=false" in laravel.environment.read_text()
+    assert result.outcome is Outcome.PARTLY
+    assert result.lines[0].startswith("The flags are set in .env, but the application may not follow")
+    assert "processing_time_laravel does not work" in result.lines[0]
+    assert action.act(request, laravel.hands(), through_json(plan)).outcome is Outcome.DONE
 
 
 def test_an_application_that_does_not_follow_is_told(laravel: Laravel) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -15,8 +16,11 @@ from hypothesis import strategies as st
 
 from processing_time import settings as settings_module
 from processing_time.incident import cache_keys
+from processing_time.incident.action import Hands, Outcome, Refused, Request
+from processing_time.incident.availability_cache import ClearAvailabilityCache
 from processing_time.incident.cache_keys import Summary
 from processing_time.settings import Settings
+from processing_time.sources import cache
 
 PREFIX = "salon_database_salon_cache_:"
 KEPT = {
@@ -158,3 +162,66 @@ def test_a_pattern_means_here_what_it_means_to_redis(words: redis.Redis, pattern
     matches = cache_keys._matcher(pattern)
     by_redis = {name.decode() for name in words.scan_iter(match=pattern, count=5000)}
     assert {word for word in WORDS if matches(word.encode())} == by_redis
+
+
+# --- the action -----------------------------------------------------------------------------------------------------
+
+
+def hands(client: Any, settings: Settings, approve_above: int = 2) -> Hands:
+    """Hands that reach this Redis and nothing else; more than so many keys are approved by a person."""
+    incident = settings.incident.model_copy(update={"approve_above": approve_above})
+
+    def nothing() -> Any:
+        raise AssertionError("this action needs no such thing")
+
+    return Hands(
+        settings=settings.model_copy(update={"incident": incident}),
+        application=nothing,
+        write=nothing,
+        redis=lambda: client,
+        artisan=nothing,
+        calcom=nothing,
+        store=None,  # type: ignore[arg-type]
+    )
+
+
+CLEAR = Request("clear_availability_cache", dry_run=False, as_of=datetime(2026, 3, 10, 12, tzinfo=UTC))
+
+
+def test_what_nobody_approved_stays_below_the_number_that_has_to_be(
+    client: redis.Redis, settings: Settings
+) -> None:
+    action = ClearAvailabilityCache()
+    fill(client, [key(1), key(2)])
+    plan = action.plan(CLEAR, hands(client, settings))
+    assert (plan.counts, plan.needs_approval) == ({"keys": 2}, False)
+    fill(client, [key(3)])
+    with pytest.raises(Refused, match=r"there are 3 of them by now.*more than 2 .incident.approve_above"):
+        action.act(CLEAR, hands(client, settings), plan)
+    assert left(client) == {key(1), key(2), key(3)}
+    approved = action.plan(CLEAR, hands(client, settings))
+    assert approved.needs_approval
+    fill(client, [key(4)])
+    assert action.act(CLEAR, hands(client, settings), approved).detail == {"keys": 4}
+
+
+def test_a_server_that_is_gone_in_the_middle_is_no_refusal(
+    client: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    action = ClearAvailabilityCache()
+    fill(client, [key(service, n) for service in range(25) for n in range(1, 29)])
+    plan = action.plan(CLEAR, hands(client, settings))
+    answers = cache.answers
+
+    def cut_off(client: Any, commands: Any) -> Any:
+        first, *others = commands
+        if first[0][0] != "UNLINK":
+            return answers(client, [first, *others])
+        list(answers(client, [first]))
+        raise redis.ConnectionError("gone")
+
+    monkeypatch.setattr(cache, "answers", cut_off)
+    result = action.act(CLEAR, hands(client, settings), plan)
+    assert len(left(client)) == 200
+    assert result.outcome is Outcome.FAILED
+    assert result.lines[0].startswith("It broke off: Redis does not do it (ConnectionError)")

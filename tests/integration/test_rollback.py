@@ -371,6 +371,51 @@ def test_without_a_laravel_connection(few: Account, application: Application, pl
     assert acted(alone, "relaunch", back).detail["appointments"] == 7
 
 
+@pytest.mark.parametrize(
+    ("fault", "mended", "told"),
+    [
+        (
+            "RENAME TABLE appointments TO elsewhere",
+            "RENAME TABLE elsewhere TO appointments",
+            "the application's appointments cannot be read",
+        ),
+        (
+            "ALTER TABLE appointment_phases ADD place POINT",
+            "ALTER TABLE appointment_phases DROP place",
+            "has the type point",
+        ),
+    ],
+)
+def test_what_was_switched_off_is_told_when_it_cannot_go_on(
+    few: Account, application: Application, place: Place, fault: str, mended: str, told: str
+) -> None:
+    plan, before = planned(place, "rollback"), phases(application)
+    change(application, fault)
+    result = acted(place, "rollback", plan)
+    change(application, mended)
+    assert f"{TOGGLE}=false" in application.env_file.read_text()
+    assert phases(application) == before
+    assert result.outcome is Outcome.FAILED
+    assert "The application now reads: master toggle off, no service whitelisted." in result.lines
+    assert any(told in line for line in result.lines)
+    assert acted(place, "rollback", plan).outcome is Outcome.DONE
+
+
+def test_what_was_put_back_is_told_when_the_feature_cannot_be_switched_on(
+    few: Account, application: Application, place: Place
+) -> None:
+    before = phases(application)
+    acted(place, "rollback", planned(place, "rollback"))
+    plan = planned(place, "relaunch")
+    result = acted(replace(place, artisan=False), "relaunch", plan)
+    assert phases(application) == before
+    assert result.outcome is Outcome.PARTLY
+    assert "of 7 appointments are back" in result.lines[0]
+    assert "processing_time_laravel is not defined" in result.lines[-1]
+    assert result.detail["appointments"] == 7
+    assert acted(place, "relaunch", planned(place, "relaunch")).outcome is Outcome.DONE
+
+
 def test_switched_on_since_the_approval(few: Account, application: Application, place: Place) -> None:
     application.write_flags(Flags(enabled=False))
     plan = planned(place, "rollback")

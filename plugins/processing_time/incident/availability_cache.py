@@ -37,9 +37,25 @@ class ClearAvailabilityCache:
         )
 
     def act(self, request: Request, hands: Hands, plan: Plan) -> Result:
-        """Remove them. Keys that were made since are removed too: they are of the same pattern."""
-        with _words():
-            removed = cache_keys.unlink(hands.redis(), hands.settings, plan.detail["services"])
+        """Remove them. Keys that were made since are removed too: they are of the same pattern.
+
+        :raises Refused: when nobody approved it, and there are so many by now that somebody has to.
+        """
+        services, most = plan.detail["services"], hands.settings.incident.approve_above
+        if not plan.needs_approval:
+            with _words():
+                there = cache_keys.summary(hands.redis(), hands.settings, services).entries
+            if there > most:
+                raise Refused(
+                    f"there are {there} of them by now, and somebody has to approve more than {most}"
+                    " (incident.approve_above): start it again"
+                )
+        try:
+            with _words():
+                removed = cache_keys.unlink(hands.redis(), hands.settings, services)
+        except Refused as refused:
+            broken = f"It broke off: {refused}. Keys that were removed by then stay removed; start it again."
+            return Result(Outcome.FAILED, (broken,))
         return Result(
             Outcome.DONE,
             (

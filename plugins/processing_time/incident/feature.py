@@ -89,11 +89,10 @@ class _SwitchFeature:
             if file.config_cached:
                 runs.append(artisan.rebuild_config())
             reads = artisan.features()
-        except CommandFailed as failed:
-            lines = f"The flags are set in .env, but the application may not follow: {failed}.", AGAIN
-            return Result(
-                Outcome.PARTLY, lines, {**plan.detail, "runs": [r.to_json() for r in (*runs, failed.ran)]}
-            )
+        except Refused as fault:  # a machine that does not answer any more, too
+            runs += [fault.ran] if isinstance(fault, CommandFailed) else []
+            lines = f"The flags are set in .env, but the application may not follow: {fault}.", AGAIN
+            return Result(Outcome.PARTLY, lines, {**plan.detail, "runs": [ran.to_json() for ran in runs]})
         detail = {**plan.detail, "application_reads": _flags(reads), "runs": [ran.to_json() for ran in runs]}
         now = f"The application now reads: master toggle {_word(reads.get(_ENABLED))}, {_listed(reads.get(_SERVICES))}."
         if not _follows(file, reads):

@@ -13,7 +13,7 @@ from typing import Any
 
 from processing_time.incident import targets
 from processing_time.incident.action import Hands, Outcome, Plan, Refused, Request, Result
-from processing_time.incident.artisan import CHUNK, Artisan, CommandFailed
+from processing_time.incident.artisan import CHUNK, Artisan
 from processing_time.model import SourceUnavailable
 from processing_time.settings import Settings
 from processing_time.sources import feature_flags, queries
@@ -68,10 +68,14 @@ class CreateMissingPhases:
                 Outcome.NOTHING_TO_DO, ("None of the approved appointments is without phases any more.",)
             )
         outcomes, fault = _created(hands.artisan(), wanted)
-        left = _orphans(request, hands, wanted)
         counts = Counter(outcome.split()[0] for outcome in outcomes.values())
         lines = [f"It broke off. {fault}"] if fault else []
         lines += [f"{_appointments(counts[o])} {told}." for o, told in _TOLD.items() if counts[o]]
+        try:
+            left = _orphans(request, hands, wanted)
+        except Refused as refused:  # what was made by then stays made
+            outcome = Outcome.PARTLY if outcomes else Outcome.FAILED
+            return Result(outcome, (*lines, f"Then {refused}."), {"outcomes": outcomes})
         lines.append(
             f"Still without phases in the database: {_listed(left)}."
             if left
@@ -87,8 +91,8 @@ def _created(artisan: Artisan, wanted: Sequence[str]) -> tuple[dict[str, str], s
     try:
         for start in range(0, len(wanted), CHUNK):
             outcomes |= artisan.create_phases(wanted[start : start + CHUNK])
-    except CommandFailed as failed:
-        return outcomes, str(failed)
+    except Refused as fault:  # a machine that does not answer any more, too
+        return outcomes, str(fault)
     return outcomes, ""
 
 

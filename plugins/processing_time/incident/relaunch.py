@@ -91,15 +91,20 @@ class Relaunch:
             "phases": progress.phases,
             "left": {str(id_): why for id_, why in progress.left.items()},
         }
+        unfinished = Outcome.PARTLY if progress.done else Outcome.FAILED
         if stopped:
             lines.append(f"Then {stopped}. The feature was not switched on.")
-            return Result(Outcome.PARTLY if progress.done else Outcome.FAILED, tuple(lines), detail)
+            return Result(unfinished, tuple(lines), detail)
         outcome = Outcome.PARTLY if progress.left else Outcome.DONE
-        if plan.detail["switch"] is not None and not load("enable_feature").plan(request, hands).empty:
-            on = load("enable_feature").act(request, hands, Plan((), detail=plan.detail["switch"]))
-            lines += on.lines
-            detail["switch"] = dict(on.detail)
-            outcome = outcome if on.outcome is Outcome.DONE else Outcome.PARTLY
+        try:
+            if plan.detail["switch"] is not None and not load("enable_feature").plan(request, hands).empty:
+                on = load("enable_feature").act(request, hands, Plan((), detail=plan.detail["switch"]))
+                lines += on.lines
+                detail["switch"] = dict(on.detail)
+                outcome = outcome if on.outcome is Outcome.DONE else Outcome.PARTLY
+        except Refused as refused:  # the phases are back, so this is none any more
+            lines.append(f"Then the feature was to be switched on: {refused}.")
+            outcome = unfinished
         return Result(outcome, tuple(lines), detail)
 
     def _restore(

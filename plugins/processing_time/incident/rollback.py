@@ -100,8 +100,13 @@ class Rollback:
         if off.outcome not in (Outcome.DONE, Outcome.NOTHING_TO_DO):
             return Result(Outcome.FAILED, (*off.lines, "No appointment was touched."), off.detail)
         approved = {int(id_): digits for id_, digits in plan.detail["appointments"].items()}
-        with calendar(hands) as now:
-            bookings = now.bookings(request.as_of)
+        try:
+            with calendar(hands) as now:
+                bookings = now.bookings(request.as_of)
+        except Refused as refused:  # the switch was done, so this is none any more
+            return Result(
+                Outcome.FAILED, (*off.lines, f"Then {refused}. No appointment was touched."), off.detail
+            )
         # Before any phase is gone: relaunch asks which of the collisions are newer than this.
         overlapping = partners(collisions(bookings.values()))
         known = {(first, later) for first, later in plan.detail["conflicts"]}
@@ -113,7 +118,7 @@ class Rollback:
                 for ids in batches(sorted(approved)):
                     self._batch({id_: approved[id_] for id_ in ids}, table, hands, overlapping, progress)
                 self._settle(table, hands)
-        except BrokenOff as broken:
+        except (BrokenOff, Refused) as broken:
             stopped = str(broken)
         return _result(progress, off, _conflict_lines(new, bookings, "more "), stopped)
 

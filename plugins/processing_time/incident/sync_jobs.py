@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from processing_time.incident.action import Hands, Outcome, Plan, Request, Result
+from processing_time.incident.action import Hands, Outcome, Plan, Refused, Request, Result
 from processing_time.incident.artisan import CHUNK, LISTED, Artisan, CommandFailed, Ran
 
 CHECK_CALCOM = "If Cal.com still does not answer they fail again: diagnose shows how it is."
@@ -45,9 +45,16 @@ class RetryFailedSyncs:
                 Outcome.NOTHING_TO_DO, ("None of the approved jobs is among the failed ones any more.",)
             )
         runs, fault = _retried(artisan, jobs)
-        again = set(artisan.failed_sync_jobs())
-        still = [job for job in jobs if job in again]
         lines = [f"It broke off. {fault}"] if fault else []
+        try:
+            again = set(artisan.failed_sync_jobs())
+        except Refused as refused:  # what was handed back by then is in the queue
+            lines.append(
+                f"How much of {_jobs(len(jobs))} was handed back to the queue cannot be told: {refused}."
+            )
+            outcome = Outcome.PARTLY if runs else Outcome.FAILED
+            return Result(outcome, tuple(lines), {"retried": jobs, "runs": runs})
+        still = [job for job in jobs if job in again]
         lines.append(f"{_jobs(len(jobs) - len(still))} handed back to the queue. {CHECK_CALCOM}")
         if still:
             lines.append(f"{_jobs(len(still))} could not be handed back, or failed again at once.")
@@ -61,9 +68,9 @@ def _retried(artisan: Artisan, jobs: Sequence[str]) -> tuple[list[dict[str, Any]
     fault = ""
     try:
         runs.extend(artisan.retry(jobs[start : start + CHUNK]) for start in range(0, len(jobs), CHUNK))
-    except CommandFailed as failed:
-        runs.append(failed.ran)
-        fault = str(failed)
+    except Refused as refused:  # a machine that does not answer any more, too
+        runs += [refused.ran] if isinstance(refused, CommandFailed) else []
+        fault = str(refused)
     return [ran.to_json() for ran in runs], fault
 
 
