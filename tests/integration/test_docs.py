@@ -19,6 +19,9 @@ import pytest
 from demo.application import Application
 from demo.traffic import Plan, generate
 from processing_time import doctor
+from processing_time.operators.connections import store_connect
+from processing_time.settings import load
+from processing_time.store import Store
 from tests.unit.test_docs_commands import commands
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -89,9 +92,28 @@ def test_the_queries_of_the_runbook_run(query, built, mariadb):
     }
     for world in only or {GUIDE, DEPLOYED}:
         built(world)
+        with Store(store_connect(load())) as store:
+            store.sightings()  # its tables are made at first use
         with contextlib.closing(mariadb.root("booking")) as connection, connection.cursor() as cursor:
             for statement in statements(query):
                 cursor.execute(statement)
+
+
+def test_the_query_of_the_runbook_finds_what_was_booked_after_midnight(built, mariadb):
+    """Today is Berlin's, and begins before the day of a server in UTC."""
+    built(GUIDE)
+    (query,) = (
+        q for q in blocks("docs/runbook.md", "sql") if "a.id, a.created_at" in q and "NOT EXISTS" in q
+    )
+    with contextlib.closing(mariadb.root("booking")) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT MAX(appointment_id) FROM appointment_phases")
+        ((newest,),) = cursor.fetchall()
+        cursor.execute("DELETE FROM appointment_phases WHERE appointment_id = %s", (newest,))
+        half_past_midnight = datetime(2026, 11, 16, 23, 30)
+        cursor.execute("UPDATE appointments SET created_at = %s WHERE id = %s", (half_past_midnight, newest))
+        cursor.execute("SET timestamp = %s", (PRESENT.timestamp(),))
+        cursor.execute(query)
+        assert [row[0] for row in cursor.fetchall()] == [newest]
 
 
 def test_the_shell_commands_of_the_runbook_run(application, redis_server, tmp_path):
