@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
@@ -256,6 +257,17 @@ def test_git_hooks_make_the_checks_of_continuous_integration():
     hooks = config["repos"][0]["hooks"]
     assert [hook["entry"] for hook in hooks] == checks
     assert {stage for hook in hooks for stage in hook["stages"]} == set(config["default_install_hook_types"])
+
+
+def test_make_runs_every_test_that_is_not_set_apart():
+    tests = PROJECT / "tests"
+    options = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["pytest"]
+    there = {
+        f"tests/{folder.name}"
+        for folder in tests.iterdir()
+        if folder.is_dir() and any(folder.rglob("test_*.py"))
+    }
+    assert there - set(options["ini_options"]["testpaths"]) == {"tests/distributed"}
 
 
 def test_include_may_lie_in_plugins(tmp_path):
