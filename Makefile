@@ -32,7 +32,7 @@ demo-reports: $(RUN)  ## make the weekly and the monthly report of the stand-in 
 	@$(PY) -m demo.reports
 
 .PHONY: up
-up: $(RUN)  ## the same, and stay: Airflow's pages and the stand-in Slack's (SCENARIO=…), until Ctrl-C
+up: $(RUN)  ## the check of `make demo`, and stay: Airflow's pages and the stand-in Slack's (SCENARIO=…), until Ctrl-C
 	@$(PY) -m demo.run $(SCENARIO) --up
 
 .PHONY: clean
@@ -42,7 +42,7 @@ clean:  ## remove everything that was made here: data, servers, virtualenv, cach
 	@rm -rf .venv .tools .demo .bench .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 .PHONY: picture
-picture: $(RUN)  ## render the pictures in docs/: a Slack thread, the reports (needs Chromium)
+picture: $(RUN)  ## render the pictures in docs/: a Slack thread, the status page, the reports (needs Chromium)
 	@$(PY) -m demo.picture
 
 # --- Use it ---------------------------------------------------------------------------------------------------------
@@ -63,7 +63,7 @@ replay: $(RUN)  ## what the settings in force would have alerted, beside what wa
 # --- Change it ------------------------------------------------------------------------------------------------------
 
 .PHONY: test
-test: $(DEV)  ## every test but those of several workers
+test: $(DEV)  ## every test but those of several workers and of containers
 	@$(PY) -m pytest -n 2 --dist loadfile
 
 .PHONY: test-unit test-sql test-dags test-integration

@@ -19,7 +19,7 @@ RUN_BY = {
     r"make demo( |$)": "tests/integration/test_demo_data.py::test_every_scenario_comes_out_as_expected_and_tells_nothing_personal",
     r"make doctor$": "tests/integration/test_doctor.py::test_the_status_says_whether_something_needed_is_broken",
     r"make replay ": "tests/integration/test_replay.py::test_the_command_reads_the_store_and_writes_nothing",
-    r"(make test-rules|python -m processing_time.rule_tests)": "tests/rules/test_rules.py::test_passing_tests_end_well",
+    r"(make test-rules|(PYTHONPATH=\S+ )?python -m processing_time.rule_tests)": "tests/rules/test_rules.py::test_passing_tests_end_well",
     r"make settings-docs$": "tests/unit/test_docs.py::test_the_tables_of_settings_are_those_of_the_model",
     r"make bench( |$)": "tests/integration/test_benchmarks.py::test_a_part_gives_figures_that_can_be_told_apart",
     r"PYTHONPATH=\S+ python tests/unit/test_(burn_rate_)?simulation.py": (
