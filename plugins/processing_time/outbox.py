@@ -21,7 +21,7 @@ from processing_time.store_session import Session, StoreError, aware, fetch, nai
 THREAD_ADDRESS = "https://thread.invalid/"
 """Stands in a payload for the address of the thread of its alert, which only Slack knows once the root is delivered."""
 ALERT_ID = "{alert id}"
-"""Stands in a payload for the id of its alert, which a new alert gets only when it is written."""
+"""Stands in a message for the id of its alert, which a new alert gets only when it is written."""
 _LOCK = "deliver"
 _LONGEST_ERROR = 500
 
@@ -264,7 +264,7 @@ def enqueue(
             (
                 (alert_id := ids[n.alert] if n.alert else None),
                 n.kind,
-                n.dedupe_key,
+                n.dedupe_key.replace(ALERT_ID, str(alert_id)),
                 n.route,
                 str(n.place),
                 _numbered(n.payload, alert_id),

@@ -84,6 +84,11 @@ def rate(
     return judge(Sample(RATE, timeline.windows["today"], company, 100 * good / total, good, total), settings)
 
 
+def with_rate(settings: Settings, **changed: Any) -> Settings:
+    metrics = {**settings.metrics, RATE: settings.metrics[RATE].model_copy(update=changed)}
+    return settings.model_copy(update={"metrics": metrics})
+
+
 def orphans(count: int, *ids: int, hour: float = 0) -> Verdict:
     settings = with_channels()
     as_of = START + timedelta(hours=hour)
@@ -109,6 +114,22 @@ def test_the_root_says_the_alerts_number_now_and_when_it_changes(day: Day) -> No
     for number in numbers.values():
         assert sum(f"*Alert*\\n{number}'" in blocks for blocks in shown.values()) == 1
     assert not any("alert id" in str(m) for m in day.slack.messages())
+
+
+def test_what_closes_and_opens_again_when_a_check_is_cleared_has_a_thread_of_its_own(day: Day) -> None:
+    day.check(0, failing=4)
+    watched = day.settings
+    day.settings = with_rate(watched, enabled=False)
+    day.check(0, [])
+    day.settings = watched
+    day.check(0, failing=4)
+    assert day.kinds() == ["opened", "resolved", "opened"]
+    day.check(1, failing=4)
+    assert day.kinds()[3:] == ["escalated", "diagnostics"]
+    closed, again = (m for m in day.slack.messages() if "thread_ts" not in m)
+    assert closed["text"].startswith("✅ Resolved")
+    assert again["text"].startswith("🔴 HIGH")
+    assert {m["thread_ts"] for m in day.slack.messages()[3:]} == {again["ts"]}
 
 
 # --- acknowledgements -------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from processing_time.messages.daily import checklist
 from processing_time.messages.diagnostics import diagnostics
 from processing_time.messages.document import Message
 from processing_time.model import Action, Alert, AlertState, Decision
-from processing_time.outbox import THREAD_ADDRESS, AlertKey, Notification, Place
+from processing_time.outbox import ALERT_ID, THREAD_ADDRESS, AlertKey, Notification, Place
 
 Thread = tuple[str, int, datetime]
 SNAPSHOTS = 2
@@ -133,7 +133,8 @@ class _Plan:
 
 def _key(kind: str, alert: Alert, as_of: datetime) -> str:
     """Names a message by its alert, its check and what it says, so that a repeated check does not say it again."""
-    incident = f"{alert.rule}/{alert.company_id}/{alert.opened_at:%Y%m%dT%H%M%SZ}"
+    # By its number: an alert that closes may open again at the same check, when that is cleared.
+    incident = f"{alert.rule}/{alert.company_id}/{ALERT_ID}"
     what = {
         "escalated": f"/{alert.severity}-{alert.level}",
         "moved": f"/{alert.severity}",
