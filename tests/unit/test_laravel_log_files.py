@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import json
+import lzma
 import os
 import shutil
 import subprocess
@@ -163,6 +165,21 @@ def test_a_damaged_packed_file_is_said(logs: Path, cut: int) -> None:
     (logs / "laravel.log.1.gz").write_bytes(gzip.compress(os.urandom(100) + lines(900))[:cut])
     with pytest.raises(SourceUnavailable, match=r"laravel\.log\.1\.gz is a damaged gzip file: pack it again"):
         check()
+
+
+@pytest.mark.parametrize("pack", [lzma.compress, bz2.compress, lambda _: bytes.fromhex("28b52ffd04")])
+def test_a_file_that_is_packed_otherwise_is_no_silence(logs: Path, pack: Callable[[bytes], bytes]) -> None:
+    """Only one that may hold something: older ones lie about for weeks."""
+    (logs / "laravel.log").write_bytes(lines(3))
+    packed = logs / "laravel.log.1.xz"
+    packed.write_bytes(pack(lines(5)))
+    in_the_slice = (AS_OF - timedelta(hours=20)).timestamp()
+    os.utime(packed, (in_the_slice, in_the_slice))
+    with pytest.raises(SourceUnavailable, match=r"laravel\.log\.1\.xz is packed, but not with gzip"):
+        check()
+    long_ago = (AS_OF - timedelta(hours=30)).timestamp()
+    os.utime(packed, (long_ago, long_ago))
+    assert failures() == 3
 
 
 def test_garbage_in_a_packed_file_is_said(logs: Path) -> None:

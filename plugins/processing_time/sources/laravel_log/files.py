@@ -25,6 +25,8 @@ LINE = 1 << 16
 """Bytes at the start of a line that are looked at."""
 _BEGINNING = 1 << 14
 _GZIP = b"\x1f\x8b"
+_OTHER_PACKERS = (b"\xfd7zXZ", b"BZh", b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18", b"\x1f\x9d")
+"""How files of xz, bzip2, zstd, lz4 and compress begin."""
 
 
 class LogFile:
@@ -157,6 +159,11 @@ def unreadable(path: str, error: OSError) -> SourceUnavailable:
     return SourceUnavailable(
         f"application.logs: {path} cannot be read ({error.strerror}): let the user that runs the tasks read it"
     )
+
+
+def packed_otherwise(file: LogFile) -> bool:
+    """Whether a file is packed in a way that is not read here."""
+    return os.pread(file.fd, 5, 0).startswith(_OTHER_PACKERS)
 
 
 def damaged(path: str) -> SourceUnavailable:

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from processing_time.sources.laravel_log.files import CHUNK, LINE, LogFile
+from processing_time.model import SourceUnavailable
+from processing_time.sources.laravel_log.files import CHUNK, LINE, LogFile, packed_otherwise
 from processing_time.sources.laravel_log.records import UNORDERED, Clock, headers, repeated
 
 _PROBE = 1 << 12
@@ -34,7 +35,10 @@ class Part:
 
 
 def parts(files: Iterable[LogFile], zone: ZoneInfo, start: int, end: int) -> list[Part]:
-    """What has to be read of each file to see every record from ``start`` up to ``end`` (seconds since 1970)."""
+    """What has to be read of each file to see every record from ``start`` up to ``end`` (seconds since 1970).
+
+    :raises SourceUnavailable: when a file that may hold some cannot be unpacked.
+    """
     clock = Clock(zone)
     margin = min(max((end - start) // 50, 60), UNORDERED)
     # Where the wall clock repeats itself, a record of its second round looks too early: begin before the first.
@@ -42,6 +46,11 @@ def parts(files: Iterable[LogFile], zone: ZoneInfo, start: int, end: int) -> lis
     end += margin
     found = []
     for file in files:
+        if packed_otherwise(file) and os.fstat(file.fd).st_mtime >= start:
+            raise SourceUnavailable(
+                f"application.logs: {file.path} is packed, but not with gzip, and may hold records of this time: let"
+                " logrotate pack with gzip"
+            )
         if not file.packed:
             found.append(Part(file, _locate(file, clock, start)[0], _locate(file, clock, end)[1]))
         elif not _elsewhere(file, clock, start, end):
