@@ -17,16 +17,12 @@ MANY = 5
 def one_proposal(decisions: Sequence[Decision]) -> list[Decision]:
     """There is one feature to disable: several alerts that ask for it at once share a proposal.
 
-    That which was there first makes it: the incident run bears its number, and is told of in its thread.
+    That which was there first makes it: the incident run bears its number, and is told of in its thread. The others ask for
+    none of their own, not when that one is over either.
     """
     asking = [d for d in decisions if d.toggle]
     first = min(asking, key=_number, default=None)
-    return [
-        replace(d, toggle=False, reason=f"{d.reason} with {first.rule}")
-        if first and d.toggle and d is not first
-        else d
-        for d in decisions
-    ]
+    return [_joined(d, first) if first and d.toggle and d is not first else d for d in decisions]
 
 
 def grouped(decisions: Sequence[Decision], settings: Settings) -> list[Decision]:
@@ -55,6 +51,11 @@ def grouped(decisions: Sequence[Decision], settings: Settings) -> list[Decision]
             )
             changed.update((id(d), _spoken_for(d, speaker)) for d in single if d is not speaker)
     return [changed.get(id(d), d) for d in decisions]
+
+
+def _joined(decision: Decision, first: Decision) -> Decision:
+    after = decision.after and replace(decision.after, toggle_requested_at=None)
+    return replace(decision, after=after, toggle=False, reason=f"{decision.reason} with {first.rule}")
 
 
 def _number(decision: Decision) -> int:

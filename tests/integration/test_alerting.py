@@ -24,7 +24,7 @@ from tests.integration.crashing import settings as with_channels
 from tests.integration.own_schema import fresh
 
 ANNA, BEN, BOT = "U0ANNA00001", "U0BEN000001", "U0DEPLOY001"
-ORPHANS = "orphaned_appointments"
+ORPHANS, SYNC = "orphaned_appointments", "calcom_sync_success_rate"
 CRITICAL = CHANNELS["critical"]
 
 
@@ -75,13 +75,21 @@ class Day:
 
 
 def rate(
-    failing: int, total: int = 60, *, hour: float = 0, company: int = 0, settings: Settings | None = None
+    failing: int,
+    total: int = 60,
+    *,
+    hour: float = 0,
+    company: int = 0,
+    metric: str = RATE,
+    settings: Settings | None = None,
 ) -> Verdict:
     as_of = START + timedelta(hours=hour)
     settings = settings or with_channels()
     timeline = Timeline(as_of, settings.zone, settings.application_zone, as_of)
     good = total - failing
-    return judge(Sample(RATE, timeline.windows["today"], company, 100 * good / total, good, total), settings)
+    return judge(
+        Sample(metric, timeline.windows["today"], company, 100 * good / total, good, total), settings
+    )
 
 
 def with_rate(settings: Settings, **changed: Any) -> Settings:
@@ -243,6 +251,18 @@ def test_level_3_asks_for_the_toggle_until_it_is_over(day: Day) -> None:
     )
     day.check(4, failing=0)
     assert day.check(5, failing=0).to_json() == {"toggles": [], "open": []}
+
+
+def test_who_reached_level_3_with_another_starts_no_run_when_that_one_is_over(day: Day) -> None:
+    def asked(hour: int, phases: int, syncs: int) -> list[str]:
+        found = [rate(phases, hour=hour), rate(syncs, hour=hour, metric=SYNC)]
+        return [a["rule"] for a in day.check(hour, found).to_json()["toggles"]]
+
+    assert [asked(hour, 18, 18) for hour in (0, 1, 2)] == [[], [], [RATE]]
+    assert [asked(hour, 0, 18) for hour in (3, 4, 5)] == [[RATE], [], []], (
+        "one proposal was made, and answered"
+    )
+    assert [asked(hour, 0, 0) for hour in (6, 7)] == [[], []]
 
 
 def test_an_older_check_says_and_decides_nothing(day: Day) -> None:
