@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
@@ -25,7 +25,7 @@ from processing_time.ledger import Ledger
 from processing_time.model import Acknowledgement, Alert, Decision, Verdict
 from processing_time.operators import connections
 from processing_time.rule_tests import rule_name, sends, told
-from processing_time.settings import Settings, SettingsError, load_one
+from processing_time.settings import Mute, Settings, SettingsError, load_one
 from processing_time.store import Store
 from processing_time.store_session import StoreError
 from processing_time.timeline import AsOfError, parse_as_of
@@ -35,15 +35,22 @@ Pair = tuple[Alert | None, Alert | None]
 
 
 def replay(
-    checks: Iterable[Judged], settings: Settings, ledger: Ledger, happened: Sequence[Alert] = ()
+    checks: Iterable[Judged],
+    settings: Settings,
+    ledger: Ledger,
+    happened: Sequence[Alert] = (),
+    mutes: Callable[[datetime], Sequence[Mute]] = lambda _: (),
 ) -> Iterator[tuple[datetime, list[Decision]]]:
     """Judge and escalate checks again, oldest first.
 
     :param ledger: keeps the alerts; look at it afterwards.
     :param happened: the alerts that there were. Who acknowledged them does so again, and their appointments count as
         dealt with when they were resolved: samples tell neither.
+    :param mutes: gives those that held at an instant besides the settings' own.
     """
+    written = settings
     for as_of, stored in checks:
+        settings = written.model_copy(update={"mutes": (*written.mutes, *mutes(as_of))})
         verdicts = [judged_again(v, settings) for v in stored if _known(v, settings)]
         standing = ledger.standing
         reactions = [r for alert in standing.open_alerts for r in _reactions(alert, happened, as_of)]
@@ -114,7 +121,9 @@ def replayed(store: Store, settings: Settings, start: datetime, end: datetime) -
     was, ledger = store.alerts(start, end), Ledger()
     messages = [
         f"{as_of.astimezone(settings.zone):%Y-%m-%d %H:%M} {told(decision)}"
-        for as_of, decisions in replay(((c, store.verdicts(c)) for c in checks), settings, ledger, was)
+        for as_of, decisions in replay(
+            ((c, store.verdicts(c)) for c in checks), settings, ledger, was, store.mutes.at
+        )
         for decision in decisions
         if sends(decision)
     ]

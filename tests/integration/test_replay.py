@@ -14,7 +14,7 @@ from processing_time.escalation import decide
 from processing_time.evaluation import check_state, judge
 from processing_time.model import Sample, Verdict, Window
 from processing_time.rule_tests import overlaid
-from processing_time.settings import load
+from processing_time.settings import Mute, load
 from processing_time.store import Store
 from tests.integration.own_schema import fresh
 
@@ -73,6 +73,18 @@ def test_other_settings_give_something_else_beside_it(store: Store) -> None:
 def test_only_the_checks_of_the_stretch_are_replayed(store: Store) -> None:
     printed = replay.replayed(store, load(), START, START + timedelta(hours=2))
     assert "2 checks, 1 messages" in printed
+
+
+def test_a_mute_that_somebody_set_without_a_deployment_held_then(store: Store) -> None:
+    """Not before it began, and not in checks after its end."""
+    begun = START + timedelta(hours=2)
+    mute = Mute(rule=RATE, company=None, until=START + timedelta(hours=3), reason="we are on it")
+    store.mutes.add(mute, begun, "maria")
+    lines = replay.replayed(store, load(), START, START + timedelta(hours=9)).splitlines()
+    assert [line.rpartition(" level")[0] or line for line in lines[4:]] == [
+        f"2026-03-02 09:00 open {RATE} high",
+        f"2026-03-02 10:00 resolve {RATE}",
+    ]
 
 
 def test_the_command_reads_the_store_and_writes_nothing(
