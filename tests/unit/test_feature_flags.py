@@ -111,6 +111,8 @@ def test_other_variables_are_not_expanded_nor_kept(env: Path, monkeypatch: pytes
         (f"{KEY}ENABLED=maybe\n", f"{KEY}ENABLED = 'maybe' is neither true nor false"),
         (f"{KEY}SHOW_UI=off\n", "write true or false"),
         (f"{KEY}COMPANY_WHITELIST=1,berlin\n", "holds 'berlin'"),
+        (f"{KEY}SERVICE_WHITELIST=12,15#pilot\n", "holds '15#pilot'"),
+        (f"{KEY}SERVICE_WHITELIST=${{PILOTS}}\n", "write service ids with commas"),
         (f'{KEY}ENABLED="true\nAPP_KEY=x\n', "close its quotes"),
         (f"APP_NAME='Salon\n{KEY}ENABLED=true\nAPP_X='y'\n", "close its quotes"),
     ],

@@ -77,7 +77,7 @@ def read(env_file: Path | None) -> FeatureFlags:
     return FeatureFlags(
         configured=True,
         enabled=_boolean(values, "ENABLED", default=False),
-        service_whitelist=frozenset(id_.lower() for id_ in _items(values, "SERVICE_WHITELIST")),
+        service_whitelist=_services(values, "SERVICE_WHITELIST"),
         company_whitelist=_numbers(values, "COMPANY_WHITELIST"),
         auto_create_phases=_boolean(values, "AUTO_PHASES", default=True),
         show_ui=_boolean(values, "SHOW_UI", default=True),
@@ -135,6 +135,17 @@ def _items(values: Mapping[str, str], key: str) -> list[str]:
     if text.lower() in ("empty", "(empty)", "null", "(null)"):
         return []
     return [item.strip() for item in text.split(",") if item.strip()]
+
+
+def _services(values: Mapping[str, str], key: str) -> frozenset[str]:
+    items = _items(values, key)
+    for item in items:
+        if re.search("[#$]", item):
+            # For Laravel a comment begins there, or another variable: it lists another service than is read here.
+            raise _nonsense(
+                PREFIX + key, f"holds {item[:40]!r}: write service ids with commas, such as 12,15"
+            )
+    return frozenset(item.lower() for item in items)
 
 
 def _numbers(values: Mapping[str, str], key: str) -> frozenset[int]:
