@@ -121,6 +121,20 @@ class Store:
 
         return self._session.run(read)
 
+    def hosts_read(self, after: datetime, before: datetime) -> list[tuple[datetime, list[str]]]:
+        """The finished checks between two instants, and of which hosts each of them read the log."""
+
+        def read(cursor: Any) -> list[tuple[datetime, list[str]]]:
+            rows = fetch(
+                cursor,
+                "SELECT as_of, JSON_EXTRACT(facts, '$.log.files[*].host') AS hosts FROM checks"
+                " WHERE as_of > %s AND as_of < %s AND finished_at IS NOT NULL ORDER BY as_of",
+                (naive(after), naive(before)),
+            )
+            return [(aware(row["as_of"]), json.loads(row["hosts"])) for row in rows if row["hosts"]]
+
+        return self._session.run(read)
+
     def newest_finished(self) -> datetime | None:
         """The ``as_of`` of the newest finished check."""
         return self._session.run(_newest_finished)

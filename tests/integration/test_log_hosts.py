@@ -152,6 +152,33 @@ def test_a_missing_host_costs_what_it_must_and_the_next_check_reads_the_gap(
     assert (after["value"], after["loss"]) == (whole, None)
 
 
+def test_a_burst_is_told_by_one_check_while_a_host_is_missing(
+    hosts: Hosts, application: Application, mariadb: MariaDB, slack: StandInSlack, monkeypatch: Any
+) -> None:
+    """The stretch is read again until all hosts are there, but what was told of it is no news an hour later."""
+    monkeypatch.setenv("PROCESSING_TIME__ESCALATION__INHIBIT", '{"phase_creation_success_rate": []}')
+    hosts.check(AS_OF - HOUR)
+    hosts.take_away("web2")
+    hosts.check(AS_OF)
+    states = [samples(application, mariadb)["phase_creation_failures", 0]["state"]]
+    told = len(slack.messages())
+    for hours in (1, 2):
+        hosts.check(AS_OF + hours * HOUR)
+        row = samples(application, mariadb, AS_OF + hours * HOUR)["phase_creation_failures", 0]
+        assert row["window_start"] == (AS_OF - HOUR).replace(tzinfo=None)
+        states.append(row["state"])
+    assert states == ["alert", "unknown", "unknown"]
+    titles = [m["text"].partition("\n")[0] for m in slack.messages()]
+    assert any("Phase creation failures" in title for title in titles[:told])
+    assert not any("Phase creation failures" in title for title in titles[told:])
+    (alert,) = rows(
+        application,
+        mariadb,
+        "SELECT level, state FROM alerts WHERE is_open = 1 AND rule = 'phase_creation_failures'",
+    )
+    assert (alert["level"], alert["state"]) == (1, "firing")
+
+
 class Waiting:
     """A task instance of ``collect_log`` that sees web2's task go through some states, a state a look; web1's is done."""
 

@@ -211,6 +211,53 @@ def test_a_rule_at_its_bound_is_not_above_it(tmp_path: Path) -> None:
     assert of(combine(SETTINGS, timeline(), given), "phase_creation_failures").loss is Loss.SOURCE
 
 
+@pytest.mark.parametrize(
+    ("ago", "earlier", "value"),
+    [
+        ([3700] * 7, [], 7),
+        ([3700] * 7, [(1, ["web1"])], None),
+        ([3700] * 7, [(1, ["web1", "web3"]), (2, [])], None),
+        ([3700] * 7, [(1, ["web3"])], 7),
+        ([9000] * 7, [(2, ["web1"]), (1, ["web3"])], None),
+        ([3700] * 6 + [3500], [(1, ["web1"])], 7),
+        ([3700] * 6 + [60], [(1, ["web1"])], None),
+        ([9000] * 9 + [60] * 6, [(1, ["web1"])], 6),
+    ],
+    ids=[
+        "the first check",
+        "told an hour ago",
+        "with a host more then",
+        "nobody has read this host",
+        "the newest check had other hosts",
+        "it goes on",
+        "it is over",
+        "a smaller one since",
+    ],
+)
+def test_what_an_earlier_check_without_a_host_told_does_not_fire_again(
+    tmp_path: Path, ago: list[int], earlier: list[tuple[int, list[str]]], value: int | None
+) -> None:
+    given: dict[str, Any] = {
+        "web1": counted(tmp_path, "web1", [(a, SAYS[0]) for a in ago]),
+        "web2": "its worker is off",
+    }
+    before = [(AS_OF - timedelta(hours=hours), hosts) for hours, hosts in earlier]
+    sample = of(combine(SETTINGS, timeline(), given, before), "phase_creation_failures")
+    assert (sample.value, sample.loss) == (value, None if value else Loss.SOURCE)
+    given["web2"] = counted(tmp_path, "web2", [])
+    whole = combine(SETTINGS, timeline(), given, before)
+    assert whole.samples == combine(SETTINGS, timeline(), given).samples
+
+
+@pytest.mark.parametrize(("ago", "fires"), [(3700, False), (3600, True), (60, True)])
+def test_a_line_that_was_told_is_no_news_without_a_host(tmp_path: Path, ago: int, fires: bool) -> None:
+    line = "INFO: processing_time_auto_create_phases is false"
+    given: dict[str, Any] = {"web1": counted(tmp_path, "web1", [(ago, line)]), "web2": "its worker is off"}
+    before = [(AS_OF - timedelta(hours=1), ["web1"])]
+    sample = of(combine(SETTINGS, timeline(), given, before), "observer_disabled")
+    assert (sample.loss is None) is fires
+
+
 def test_a_check_without_a_host_says_so_once_and_reads_the_stretch_again(tmp_path: Path) -> None:
     """One alert about the source, not one for each metric; what fires keeps its own."""
     given = {

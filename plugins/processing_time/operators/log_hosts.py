@@ -95,7 +95,8 @@ class CollectLogHosts(CheckOperator):
         told = {host: _told(context, host, state) for host, state in states.items()}
         timeline = self.timeline(run.as_of(context, settings), settings, "log")
         try:
-            return self.given(laravel_log.combine(settings, timeline, told))
+            earlier = self.store.hosts_read(timeline.windows["since_last_check"].start, timeline.as_of)
+            return self.given(laravel_log.combine(settings, timeline, told, earlier))
         except SourceUnavailable as error:
             return self.unavailable(settings.named(str(error)))
 

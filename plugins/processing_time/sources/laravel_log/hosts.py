@@ -7,7 +7,7 @@ as what is not there may be what matters.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -27,10 +27,17 @@ THE_ONLY_ONE = ""
 """The host of a log that all hosts write, or that is not spread over several."""
 
 
-def combine(settings: Settings, timeline: Timeline, given: Mapping[str, Counted | str]) -> Collected:
+def combine(
+    settings: Settings,
+    timeline: Timeline,
+    given: Mapping[str, Counted | str],
+    earlier: Sequence[tuple[datetime, Collection[str]]] = (),
+) -> Collected:
     """Measure every enabled log metric and rule over the logs of all hosts together.
 
     :param given: by host, what its log holds, or the sentence that says why that is not known.
+    :param earlier: the checks since *since last check*, none of which had all hosts, and the hosts that each had. What fires
+        without a host has fired at such a check already, unless it is newer.
     :return: samples of company 0, and facts as :func:`collect` gives them; ``missing_hosts`` among them says why, by
         host, when one is missing.
     :raises SourceUnavailable: when all are missing.
@@ -43,7 +50,10 @@ def combine(settings: Settings, timeline: Timeline, given: Mapping[str, Counted 
     counted = {host: c for host, c in counted.items() if host not in silent}
     if not counted:
         raise SourceUnavailable(missing.get(THE_ONLY_ONE) or missing_text(missing))
-    measures = Measures(settings, asked, _together(asked.plan, list(counted.values())))
+    told = (
+        max((at for at, hosts in earlier if counted.keys() <= set(hosts)), default=None) if missing else None
+    )
+    measures = Measures(settings, asked, _together(asked.plan, list(counted.values())), told)
     samples = measures.samples()
     facts = {**_facts(counted), **measures.facts()}
     if missing:
