@@ -105,17 +105,17 @@ class _Round:
         )
         if owed.place.needs_thread and thread is None:
             raise Refused("no_thread", "a reply waits until the first message of its thread is delivered")
+        root = owed.root
         if owed.place is Place.ROOT_ONLY:
-            self._update_root(owed, thread, owed.payload)
-        else:
-            if owed.at is None:
-                found = self._found(owed, thread) if owed.in_doubt_since else None
-                self._outbox.posted(owed, *(found or self._post(owed, thread)))
-            self._update_root(owed, thread, owed.root)
-            if owed.kind == "resolved":
-                # The worse channel was told when the severity rose; it must not look as if that still held.
-                for message in self._outbox.pointers(owed.alert_id):
-                    self._update_root(owed, message, owed.root)
+            root = owed.payload
+        elif owed.at is None:
+            found = self._found(owed, thread) if owed.in_doubt_since else None
+            self._outbox.posted(owed, *(found or self._post(owed, thread)))
+        self._update_root(owed, thread, root)
+        if owed.kind in ("resolved", "quietly"):
+            # The worse channel was told when the severity rose; it must not look as if that still held.
+            for message in self._outbox.pointers(owed.alert_id):
+                self._update_root(owed, message, root)
         self._outbox.delivered(owed, self._clock())
 
     # --- post -----------------------------------------------------------------------------------------------

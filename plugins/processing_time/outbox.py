@@ -172,13 +172,18 @@ class Outbox:
         return self._session.run(read)
 
     def pointers(self, alert_id: int | None) -> list[tuple[str, str]]:
-        """Channel and ts of the messages that told worse channels of an alert's thread."""
+        """Channel and ts of the messages that told worse channels of the alerts of a thread that are over.
+
+        Many companies may share the thread: whose message it is need not be whose end is told.
+        """
 
         def read(cursor: Any) -> list[tuple[str, str]]:
             rows = fetch(
                 cursor,
-                "SELECT slack_channel, slack_ts FROM notifications"
-                " WHERE alert_id = %s AND kind = 'moved' AND slack_ts IS NOT NULL ORDER BY id",
+                "SELECT n.slack_channel, n.slack_ts FROM alerts AS one JOIN alerts AS a ON a.rule = one.rule"
+                " AND a.opened_at = one.opened_at AND a.slack_channel = one.slack_channel AND a.slack_ts = one.slack_ts"
+                " JOIN notifications AS n ON n.alert_id = a.id WHERE one.id = %s AND a.state = 'resolved'"
+                " AND n.kind = 'moved' AND n.slack_ts IS NOT NULL ORDER BY n.id",
                 (alert_id,),
             )
             return [(row["slack_channel"], row["slack_ts"]) for row in rows]

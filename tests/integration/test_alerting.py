@@ -234,6 +234,45 @@ def test_the_worse_channel_hears_the_end_as_well(day: Day) -> None:
     assert told["text"].startswith("✅ Resolved")
 
 
+def test_the_worse_channel_hears_the_end_of_many_companies_whoever_speaks_for_them(day: Day) -> None:
+    day.settings = with_rate(day.settings, alert_per_company=True)
+
+    def check(hour: int, failing: Callable[[int], int]) -> str:
+        day.check(hour, [rate(failing(c), hour=hour, company=c) for c in range(1, 8)])
+        return str(day.slack.messages(CRITICAL)[0]["text"]) if day.slack.messages(CRITICAL) else ""
+
+    check(0, lambda _: 4)
+    assert check(1, lambda company: 18 + company).startswith("🚨 CRITICAL")  # company 7 is the worst
+    check(2, lambda _: 0)
+    assert check(3, lambda _: 0).startswith("✅ Resolved"), "company 1 speaks"
+
+
+def test_the_worse_channel_hears_the_end_of_a_thread_that_ends_bit_by_bit(day: Day) -> None:
+    day.settings = with_rate(day.settings, alert_per_company=True)
+    told = []
+    for hour, well in enumerate((0, 0, 1, 1, 7, 7)):
+        failing = [0] * well + [4 if hour == 0 else 18] * (7 - well)
+        day.check(hour, [rate(f, hour=hour, company=c) for c, f in enumerate(failing, 1)])
+        told += [m["text"].splitlines()[0] for m in day.slack.messages(CRITICAL)]
+    assert told[0].startswith("🚨 CRITICAL")
+    assert told[2].startswith("🚨 CRITICAL"), "company 1, whose message it is, is well; six are not"
+    assert told[-1].startswith("✅ Resolved")
+
+
+def test_the_worse_channel_hears_the_end_of_a_thread_for_which_another_speaks(day: Day) -> None:
+    day.settings = with_rate(day.settings, alert_per_company=True)
+    for hour, (early, others) in enumerate(((4, 0), (18, 18), (0, 0), (0, 0))):
+        found = [rate(others, hour=hour, company=c) for c in range(1, 8)]
+        day.check(hour, [*found, rate(early, hour=hour, company=8)])
+    assert day.kinds().count("moved") == 1
+    assert [
+        m["text"][:10] for m in day.slack.messages(CRITICAL) if m.get("thread_ts", m["ts"]) == m["ts"]
+    ] == [
+        "✅ Resolved",
+        "✅ Resolved",
+    ]
+
+
 # --- what a check gives to the tasks after it -------------------------------------------------------------------
 
 
