@@ -160,6 +160,20 @@ def test_services_of_company_nought_count_once(app: Application) -> None:
     assert (sample.numerator, sample.denominator, sample.detail["eligible"]) == (36, 12, 12)
 
 
+def test_an_id_that_the_server_takes_for_the_same_costs_the_distribution_only(build: Build) -> None:
+    app = build("guide")
+    service = app.service()
+    service.id = "ABCDEF01-0000-4000-8000-000000000000"
+    for _ in range(4):
+        app.appointment(service, MORNING)
+    app.insert()
+    app.run("UPDATE services SET id = LOWER(id)")
+    found = by_key(check(app, AS_OF))
+    assert {key for key, sample in found.items() if sample.loss} == {("phase_distribution", 0)}
+    assert "services.id" in found["phase_distribution", 0].reason
+    assert found["phase_creation_success_rate", 1].denominator == 4
+
+
 def test_distribution_without_any_phase_has_no_value(app: Application) -> None:
     app.appointment(app.service(), MORNING, phases=[])
     app.insert()

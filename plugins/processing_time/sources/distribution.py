@@ -10,6 +10,7 @@ from typing import Any
 
 from processing_time.model import ALL_COMPANIES, Loss, Sample, Window
 from processing_time.sources.scope import Service
+from processing_time.sources.snapshot import QueryFault
 
 
 @dataclass(slots=True)
@@ -38,10 +39,15 @@ def samples(
     :param appointments: rows of service id, eligible appointments, those of them that have phases.
     :param phases: rows of service id, phase type, phases.
     :param detail: what every sample's detail holds besides.
+    :raises QueryFault: when a service is none of those that are known.
     """
     populations: dict[int, _Population] = {ALL_COMPANIES: _Population()}
 
     def of(service_id: int | str) -> list[_Population]:
+        if service_id not in services:  # a server may take two spellings for the same
+            raise QueryFault(
+                f"appointments.service_id {service_id!r} is written otherwise in services.id: make them alike"
+            )
         company_id = services[service_id].company_id
         own = [populations.setdefault(int(company_id), _Population())] if company_id else []
         return [populations[ALL_COMPANIES], *own]
