@@ -26,7 +26,8 @@ from processing_time.page import site
 from processing_time.page.application import Surroundings
 from processing_time.settings import Settings, load, target_names
 from processing_time.store import Store
-from processing_time.store_session import SCHEMA, StoreError
+from processing_time.store_session import SCHEMA, StoreError, naive
+from processing_time.timeline import Timeline, previous_tick
 
 AS_OF = datetime(2026, 6, 10, 12, tzinfo=UTC)
 COMPANIES = 12
@@ -36,10 +37,11 @@ _LATE = {"berlin": timedelta(), "hamburg": timedelta(), "munich": timedelta(hour
 _TROUBLE = (
     # The observer has failed since eleven, most of all in one company.
     (
-        "UPDATE samples SET value = 100 - {fall} * 4.1, numerator = 400 - {fall} * 16, state = IF({fall} > 2, 'critical',"
-        " 'alert'), severity = IF({fall} > 2, 'critical', 'high'), reason = CONCAT({fall} * 16, ' of 400 without phases')"
+        "UPDATE samples SET value = 100 - {failing} / 4, numerator = 400 - {failing}, state = 'critical', severity = 'critical',"
+        " reason = CONCAT({failing}, ' of 400 appointments without phases')"
         " WHERE metric = 'phase_creation_success_rate' AND company_id IN (0, 7) AND as_of > %s"
     ),
+    "UPDATE checks SET facts = JSON_SET(facts, '$.mysql.today.with_phases', 400 - {failing}) WHERE as_of > %s",
     (
         "UPDATE samples SET value = NULL, numerator = NULL, denominator = NULL, state = 'unknown', reason ="
         " 'no line for a hit has ever come: check metrics.availability_cache_hit_rate.patterns.hit' WHERE metric ="
@@ -121,5 +123,18 @@ def _history(connect: Callable[[], Any], settings: Settings) -> None:
             cursor.execute("UPDATE alerts SET resolved_at = opened_at + INTERVAL 1 HOUR, state = 'resolved'")
         since = newest.replace(tzinfo=None) - timedelta(hours=3)
         for statement in _TROUBLE if bad else ():
-            cursor.execute(statement.format(fall="(HOUR(as_of) - 9)"), (since,))
+            cursor.execute(statement.format(failing="(4 + 4 * HOUR(as_of))"), (since,))
+        _windows(cursor, newest, settings)
         connection.commit()
+
+
+def _windows(cursor: Any, newest: datetime, settings: Settings) -> None:
+    """The newest check looks at the windows of the settings."""
+    tick = previous_tick(settings.schedule.health_check, settings.zone, newest)
+    timeline = Timeline(newest, settings.zone, settings.application_zone, tick)
+    windows = {key: timeline.window(metric) for key, metric in settings.metrics.items()}
+    windows |= dict.fromkeys(settings.log_rules, timeline.windows["since_last_check"])
+    cursor.executemany(
+        "UPDATE samples SET window_start = %s WHERE as_of = %s AND metric = %s",
+        [(naive(window.start), naive(newest), key) for key, window in windows.items()],
+    )
