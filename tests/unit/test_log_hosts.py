@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import tempfile
 from array import array
 from datetime import UTC, datetime, timedelta
@@ -310,7 +311,30 @@ def test_a_host_that_is_silent_while_another_speaks_is_missing(tmp_path: Path, e
     assert facts["missing_hosts"] == {"web2": "it has written nothing since 2026-03-08 11:00"}
     # When nobody speaks, that is for the lines that show a log alive to tell.
     assert "missing_hosts" not in combine(SETTINGS, timeline(), {"web2": silent}).facts
-    assert "missing_hosts" not in combine(SETTINGS, timeline(), {"web2": silent, "web3": silent}).facts
+    third = count(
+        SETTINGS,
+        timeline(),
+        [str(shutil.copytree(tmp_path / "web2", tmp_path / "web3") / "*")],
+        present=AS_OF,
+    )
+    assert third.written == silent.written
+    assert "missing_hosts" not in combine(SETTINGS, timeline(), {"web2": silent, "web3": third}).facts
+
+
+def test_a_file_that_two_tasks_have_read_counts_once(tmp_path: Path) -> None:
+    """One machine's worker takes the queues of both, as `airflow dags test` does, which runs all tasks where it is."""
+    first = counted(tmp_path, "web1", [(60, SAYS[0])] * 4)
+    own = f"{tmp_path}/web1/*.log"
+    again = count(SETTINGS, timeline(), [f"{tmp_path}/*/*.log"], present=AS_OF)
+    again = Counted.from_json(json.loads(json.dumps(again.to_json())))
+    collected = combine(SETTINGS, timeline(), {"web1": first, "web2": again})
+    assert collected.facts["missing_hosts"] == {
+        "web2": f"its task has read {tmp_path}/web1/laravel.log, which that of web1 has read, too: let no worker take the"
+        " queues of both"
+    }
+    assert collected.facts["globs"] == {f"{own} on web1": 1}
+    assert [set(file) for file in collected.facts["files"]] == [{"path", "bytes_read", "host"}]
+    assert of(collected, "phase_creation_failures").loss is Loss.SOURCE
 
 
 def test_an_empty_log_that_is_new_is_a_quiet_host(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def _count(settings: Settings, asked: Asked, logs: Sequence[str], present: datet
         counted = Counted(
             sign=asked.sign,
             tallies=tallies,
-            files=[{"path": file.path, "bytes_read": file.bytes_read} for file in files],
+            files=[{"path": file.path, "bytes_read": file.bytes_read, "id": file.id} for file in files],
             globs=globs,
             newest=last,
             written=max(int(os.fstat(file.fd).st_mtime) for file in files),

@@ -20,7 +20,7 @@ class Counted:
 
     :param sign: of what was asked; only counts of the same sign may be added.
     :param tallies: one for each mark of the plan.
-    :param files: ``path`` and ``bytes_read`` of each file.
+    :param files: ``path``, ``bytes_read`` and ``id`` of each file.
     :param globs: how many files each pattern of names matches.
     :param newest: when the newest record was written, seconds since 1970; None when no plain file holds one.
     :param written: when any of the files was changed last.

@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from glob import glob
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from processing_time.model import SourceUnavailable
@@ -27,6 +28,13 @@ _BEGINNING = 1 << 14
 _GZIP = b"\x1f\x8b"
 _OTHER_PACKERS = (b"\xfd7zXZ", b"BZh", b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18", b"\x1f\x9d")
 """How files of xz, bzip2, zstd, lz4 and compress begin."""
+
+
+def _machine() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:  # no Linux
+        return os.uname().nodename
 
 
 class LogFile:
@@ -44,6 +52,12 @@ class LogFile:
         self.size = size
         self.bytes_read = 0
         self.shrunk = False
+
+    @property
+    def id(self) -> str:
+        """The same for the same file of the same machine, by whatever name, mount or container it is read."""
+        status = os.fstat(self.fd)
+        return f"{_machine()}:{status.st_dev}:{status.st_ino}"
 
     def read(self, at: int, size: int) -> bytes:
         """Up to ``size`` bytes at an offset; fewer only at the end.

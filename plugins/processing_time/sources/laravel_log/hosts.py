@@ -45,9 +45,9 @@ def combine(
     asked = Asked(settings, timeline)
     missing = {host: why for host, count in given.items() if (why := _unusable(count, asked))}
     counted = {host: c for host, c in given.items() if host not in missing and isinstance(c, Counted)}
-    silent = _silent(counted, settings, timeline)
-    missing |= silent
-    counted = {host: c for host, c in counted.items() if host not in silent}
+    missing |= _twice(counted)
+    missing |= _silent({host: c for host, c in counted.items() if host not in missing}, settings, timeline)
+    counted = {host: c for host, c in counted.items() if host not in missing}
     if not counted:
         raise SourceUnavailable(missing.get(THE_ONLY_ONE) or missing_text(missing))
     told = (
@@ -73,6 +73,19 @@ def _unusable(given: Counted | str, asked: Asked) -> str:
     if given.sign != asked.sign:
         return "it was counted with other settings: give its worker the same settings and the same version"
     return ""
+
+
+def _twice(counted: Mapping[str, Counted]) -> dict[str, str]:
+    """The hosts whose task has read a file that another one's has read: it has run on the wrong machine."""
+    read_by: dict[str, str] = {}
+    found: dict[str, str] = {}
+    for host, path, file_id in ((h, f["path"], f.get("id")) for h, c in counted.items() for f in c.files):
+        # A worker of an older version tells none.
+        if file_id and (other := read_by.setdefault(file_id, host)) != host:
+            found[host] = (
+                f"its task has read {path}, which that of {other} has read, too: let no worker take the queues of both"
+            )
+    return found
 
 
 def _silent(counted: Mapping[str, Counted], settings: Settings, timeline: Timeline) -> dict[str, str]:
@@ -104,7 +117,11 @@ def _together(plan: Plan, counted: Sequence[Counted]) -> Sequence[Tally]:
 
 def _facts(counted: Mapping[str, Counted]) -> dict[str, Any]:
     newest = [c.newest for c in counted.values() if c.newest is not None]
-    files = [{**file, **_named(host)} for host, c in counted.items() for file in c.files]
+    files = [
+        {"path": file["path"], "bytes_read": file["bytes_read"], **_named(host)}
+        for host, c in counted.items()
+        for file in c.files
+    ]
     return {
         "files": files,
         "bytes_read": sum(file["bytes_read"] for file in files),
