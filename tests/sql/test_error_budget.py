@@ -53,6 +53,15 @@ def test_random_rows_counted_again(app: Application, as_of: Any) -> None:
             assert {key: counts(s) for key, s in found.items()} == budgets(app, as_of, flags)
 
 
+@pytest.mark.parametrize("column", ["held", "outcome", "windows", "failing"])
+def test_columns_of_the_application_s_own_change_nothing(build: Build, column: str) -> None:
+    """A server groups by a column of the table before it groups by what the query calls so."""
+    app = build("deployed")
+    populate(app, AS_OF, seed=AS_OF.day)
+    app.run(f"ALTER TABLE appointments ADD {column} INT", f"UPDATE appointments SET {column} = id MOD 2")
+    assert {key: counts(s) for key, s in measured(app).items()} == budgets(app, AS_OF, FeatureFlags())
+
+
 def test_in_an_application_that_writes_local_times(build: Build) -> None:
     app = build("deployed", timezone=ZoneInfo("America/New_York"))
     populate(app, AS_OF, seed=5)

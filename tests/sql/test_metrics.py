@@ -110,6 +110,23 @@ def test_the_sync_state_is_the_appointment_s_not_the_service_s(build: Build) -> 
     assert overall(app, "calcom_sync_success_rate").value == 0
 
 
+def test_codes_of_errors_are_those_of_the_sync(build: Build) -> None:
+    app = build("deployed")
+    for number in range(12):
+        app.appointment(app.service(), MORNING, sync="failed" if number % 2 else "synced")
+    app.insert()
+    app.run(
+        "ALTER TABLE appointments ADD sync_error_code VARCHAR(32), ADD error_code VARCHAR(32)",
+        "UPDATE appointments SET sync_error_code = ELT(1 + id MOD 3, 'GONE', '429')",
+        "UPDATE appointments SET service_id = 1, error_code = 'PAYMENT', calcom_sync_status = 'failed'",
+    )
+    assert overall(app, "calcom_sync_success_rate").detail["by_error_code"] == {
+        "GONE": 4,
+        "429": 4,
+        "NULL": 4,
+    }
+
+
 def test_distribution_against_what_the_services_give(app: Application) -> None:
     three, two = app.service(company_id=1), app.service(company_id=2, durations=(15, 30, 0))
     without_last = [app.appointment(three, MORNING) for _ in range(10)][:4]

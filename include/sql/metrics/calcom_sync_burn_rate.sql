@@ -8,19 +8,19 @@
 
 SELECT
     s.company_id,
-    t.held,
-    SUM(CASE WHEN t.outcome = 'failed' THEN t.appointments ELSE 0 END) AS numerator,
+    t.windows_held AS held,
+    SUM(CASE WHEN t.decided_as = 'failed' THEN t.appointments ELSE 0 END) AS numerator,
     SUM(t.appointments) AS denominator
 FROM (
     SELECT
         a.service_id,
-        {{ windows_held }} AS held,
+        {{ windows_held }} AS windows_held,
         CASE
             WHEN a.{{ sync_status_column }} IN %(synced_values)s THEN 'synced'
             WHEN a.{{ sync_status_column }} IN %(error_values)s THEN 'failed'
             WHEN a.created_at < %(pending_end)s THEN 'failed'
             ELSE 'under way'
-        END AS outcome,
+        END AS decided_as,
         COUNT(*) AS appointments
     FROM appointments AS a FORCE INDEX (`PRIMARY`)
     WHERE
@@ -29,8 +29,8 @@ FROM (
         AND a.created_at < %(window_end)s
         AND a.service_id IN %(eligible_services)s
         AND a.{{ not_deleted }}
-    GROUP BY a.service_id, held, outcome
+    GROUP BY a.service_id, windows_held, decided_as
 ) AS t
 INNER JOIN services AS s ON t.service_id = s.id
-WHERE t.outcome <> 'under way'
-GROUP BY s.company_id, t.held
+WHERE t.decided_as <> 'under way'
+GROUP BY s.company_id, t.windows_held

@@ -9,7 +9,7 @@
 SELECT
     s.company_id,
     t.sync_status AS by_status,
-    t.error_code AS by_error_code,
+    t.by_error_code,
     SUM(CASE WHEN t.sync_status IN %(synced_values)s THEN t.appointments ELSE 0 END) AS numerator,
     SUM(t.appointments) AS denominator,
     SUM(CASE WHEN t.sync_status IN %(error_values)s THEN t.appointments ELSE 0 END) AS errors,
@@ -23,7 +23,7 @@ FROM (
     SELECT
         a.service_id,
         a.{{ sync_status_column }} AS sync_status,
-        {{ sync_error_code }} AS error_code,
+        {{ sync_error_code }} AS by_error_code,
         COUNT(*) AS appointments
     FROM appointments AS a FORCE INDEX (`PRIMARY`)
     WHERE
@@ -32,7 +32,7 @@ FROM (
         AND a.created_at < %(window_end)s
         AND a.service_id IN %(eligible_services)s
         AND a.{{ not_deleted }}
-    GROUP BY a.service_id, a.{{ sync_status_column }}, error_code
+    GROUP BY a.service_id, a.{{ sync_status_column }}, by_error_code
 ) AS t
 INNER JOIN services AS s ON t.service_id = s.id
-GROUP BY s.company_id, t.sync_status, t.error_code
+GROUP BY s.company_id, t.sync_status, t.by_error_code
