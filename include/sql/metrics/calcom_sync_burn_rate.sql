@@ -8,13 +8,13 @@
 
 SELECT
     s.company_id,
-    t.windows_held AS held,
+    t.windows_holding AS held,
     SUM(CASE WHEN t.decided_as = 'failed' THEN t.appointments ELSE 0 END) AS numerator,
     SUM(t.appointments) AS denominator
 FROM (
     SELECT
         a.service_id,
-        {{ windows_held }} AS windows_held,
+        {{ windows_held }} AS windows_holding,
         CASE
             WHEN a.{{ sync_status_column }} IN %(synced_values)s THEN 'synced'
             WHEN a.{{ sync_status_column }} IN %(error_values)s THEN 'failed'
@@ -29,8 +29,8 @@ FROM (
         AND a.created_at < %(window_end)s
         AND a.service_id IN %(eligible_services)s
         AND a.{{ not_deleted }}
-    GROUP BY a.service_id, windows_held, decided_as
+    GROUP BY a.service_id, windows_holding, decided_as
 ) AS t
 INNER JOIN services AS s ON t.service_id = s.id
 WHERE t.decided_as <> 'under way'
-GROUP BY s.company_id, t.windows_held
+GROUP BY s.company_id, t.windows_holding

@@ -8,13 +8,13 @@
 
 SELECT
     s.company_id,
-    t.windows_held AS held,
+    t.windows_holding AS held,
     SUM(t.without_phases) AS numerator,
     SUM(t.appointments) AS denominator
 FROM (
     SELECT
         a.service_id,
-        {{ windows_held }} AS windows_held,
+        {{ windows_held }} AS windows_holding,
         COUNT(*) AS appointments,
         SUM(
             NOT EXISTS (
@@ -29,7 +29,7 @@ FROM (
         AND a.created_at < %(grace_end)s
         AND a.service_id IN %(eligible_services)s
         AND a.{{ not_deleted }}
-    GROUP BY a.service_id, windows_held
+    GROUP BY a.service_id, windows_holding
 ) AS t
 INNER JOIN services AS s ON t.service_id = s.id
-GROUP BY s.company_id, t.windows_held
+GROUP BY s.company_id, t.windows_holding
