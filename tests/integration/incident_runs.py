@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -90,6 +91,41 @@ class Incidents:
         """A run with these params, to its end."""
         # Airflow's `dag.test` keeps what one run was given as the default of the next: say everything each time.
         run = self.dag.test(run_conf={"action": "diagnose", "dry_run": True, **NOTHING, **conf})
+        return self._ran(run)
+
+    def cleared(self, ran: Ran, *tasks: str) -> Ran:
+        """Clear these tasks of a run and no others, and let it go on to its end."""
+        from airflow.models.dagrun import DagRun
+        from airflow.models.taskinstance import clear_task_instances
+        from airflow.sdk import DagRunState, TaskInstanceState
+        from airflow.sdk.definitions.dag import _run_task
+        from airflow.serialization.serialized_objects import DagSerialization
+        from airflow.utils.session import create_session
+        from sqlalchemy import select
+
+        with create_session() as session:
+            run = session.scalar(select(DagRun).where(DagRun.run_id == ran.run_id))
+            chosen = [i for i in run.get_task_instances(session=session) if i.task_id in tasks]
+            clear_task_instances(chosen, session, dag_run_state=DagRunState.RUNNING)
+            session.commit()
+            # As `dag.test` does it, which knows new runs only.
+            run.dag = DagSerialization.deserialize_dag(DagSerialization.serialize_dag(self.dag))
+            while run.state == DagRunState.RUNNING:
+                session.expire_all()
+                ready, _ = run.update_state(session=session)
+                for instance in ready:
+                    instance.try_number += 1
+                    instance.state = TaskInstanceState.SCHEDULED
+                session.commit()
+                instances = run.get_task_instances(session=session)
+                due = [i for i in instances if i.state == TaskInstanceState.SCHEDULED]
+                for instance in due:
+                    _run_task(ti=instance, task=self.dag.task_dict[instance.task_id])
+                if not due:
+                    time.sleep(0.1)
+            return self._ran(run)
+
+    def _ran(self, run: Any) -> Ran:
         states = {i.task_id: str(i.state) for i in run.get_task_instances()} | {"run": str(run.state)}
         return Ran(run.run_id, states)
 

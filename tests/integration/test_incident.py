@@ -226,12 +226,13 @@ class Stub:
 
     def __init__(self) -> None:
         self.acted = 0
+        self.appointments = 3
         self.at_plan: Callable[[], None] = lambda: None
         self.at_act: Callable[[], None] = lambda: None
 
     def plan(self, request: Any, hands: Any) -> Plan:
         self.at_plan()
-        return Plan(("Everything goes back.",), {"appointments": 3})
+        return Plan(("Everything goes back.",), {"appointments": self.appointments})
 
     def act(self, request: Any, hands: Any, plan: Plan) -> Result:
         self.at_act()
@@ -287,6 +288,53 @@ def test_an_approval_that_the_tasks_before_did_not_get_is_missed_by_the_one_that
     ran = incidents.run(action="disable_feature", dry_run=False)
     assert (ran.states["act"], ran.states["run"], stub.acted) == ("failed", "failed", 0)
     assert [row["outcome"] for row in audit()] == ["failed"]
+
+
+def test_an_approval_is_one_of_the_plan_that_was_shown(
+    incidents: Incidents, people: People, account: Account, stub: Stub, audit: Audit
+) -> None:
+    def fail() -> None:
+        raise RuntimeError("the machine went away")
+
+    stub.at_act = fail
+    with somebody(answering(people, "anna", "Approve")):
+        ran = incidents.run(action="rollback", dry_run=False)
+    assert ran.states["act"] == "failed"
+    stub.at_act = lambda: None
+    stub.appointments = 300
+    incidents.cleared(ran, "prepare")
+    again = incidents.cleared(ran, "act", "finish")
+    assert (again.states["act"], again.states["run"], stub.acted) == ("failed", "failed", 0)
+
+    with somebody(answering(people, "ben", "Approve")):
+        asked = incidents.cleared(ran, "approve", "second_approval", "act", "finish")
+    assert (asked.states["run"], stub.acted) == ("success", 1)
+    assert [(row["outcome"], row["approved_by"]) for row in audit()] == [
+        ("failed", "anna"),
+        ("failed", "anna"),
+        ("done", "ben"),
+    ]
+
+
+def test_a_plan_that_comes_out_the_same_stays_approved(
+    incidents: Incidents, people: People, account: Account, stub: Stub
+) -> None:
+    with somebody(answering(people, "anna", "Approve")):
+        ran = incidents.run(action="rollback", dry_run=False)
+    incidents.cleared(ran, "prepare")
+    assert incidents.cleared(ran, "act", "finish").states["run"] == "success"
+    assert stub.acted == 2
+
+
+def test_a_question_that_is_asked_again_has_an_audit_row_of_its_own(
+    incidents: Incidents, people: People, account: Account, stub: Stub, audit: Audit
+) -> None:
+    with somebody(answering(people, "anna", "Approve")):
+        ran = incidents.run(action="rollback", dry_run=False)
+    with somebody(answering(people, "ben", "Reject")):
+        incidents.cleared(ran, "approve", "second_approval", "act", "finish")
+    assert [(row["outcome"], row["approved_by"]) for row in audit()] == [("done", "anna"), ("rejected", None)]
+    assert stub.acted == 1
 
 
 # --- dry runs, side by side, what goes wrong ----------------------------------------------------------------

@@ -20,11 +20,13 @@ class Answer:
     """What a person answered to a request for approval.
 
     :param by: the id of the Airflow user; None when the time ran out.
+    :param shown: what tells the plan that they saw from any other.
     """
 
     approved: bool
     by: str | None
     name: str | None = None
+    shown: str | None = None
 
     @property
     def who(self) -> str:
@@ -33,7 +35,7 @@ class Answer:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        return {"approved": self.approved, "by": self.by, "name": self.name}
+        return {"approved": self.approved, "by": self.by, "name": self.name, "shown": self.shown}
 
 
 def conclude(

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from processing_time.store import Store
 
 PREPARE, APPROVE, SECOND, ACT = "prepare", "approve", "second_approval", "act"
-REFUSAL, ANSWER = "refusal", "answer"
-"""The XComs in which a task that cannot go on says why, and in which an answer is."""
+REFUSAL, ANSWER, SHOWN = "refusal", "answer", "shown"
+"""The XComs in which a task that cannot go on says why, in which an answer is, and which plan it is an answer to."""
 
 
 class NotDone(AirflowFailException):
@@ -104,7 +104,8 @@ class ApproveOperator(Repair, ApprovalOperator):
             self._ask(context, *_prepared(context), settings)
         user = event.get("responded_by_user") or {}
         approved = event.get("chosen_options") == [self.APPROVE]
-        answer = Answer(approved=approved, by=user.get("id"), name=user.get("name"))
+        shown = context["ti"].xcom_pull(task_ids=self.task_id, key=SHOWN)
+        answer = Answer(approved=approved, by=user.get("id"), name=user.get("name"), shown=shown)
         # Now: Airflow ends the task with an exception when it skips what is downstream of a no.
         context["ti"].xcom_push(key=ANSWER, value=answer.to_json())
         return super().execute_complete(context, event)
@@ -115,6 +116,7 @@ class ApproveOperator(Repair, ApprovalOperator):
         self.subject = f"{request.action}: {'a second person has to approve' if self.second else 'approve?'}"
         self.body = body(request, plan)
         self.assigned_users = [{"id": user, "name": user} for user in settings.incident.approvers] or None
+        context["ti"].xcom_push(key=SHOWN, value=_digest(request, plan))
         super().execute(context)
 
     def _objection(self, context: Context, event: Mapping[str, Any], settings: Settings) -> str:
@@ -138,6 +140,7 @@ class ApproveOperator(Repair, ApprovalOperator):
         address = f"{page}/tasks/{self.task_id}/required_actions" if page else ""
         message = wanted(request, plan, address, self.second)
         with self.in_words(), self.store as store:
+            _begin(store, context)  # once more: this task may be cleared after the row was completed
             at = run.present()
             alert = store.actions.alert(request.alert_id) if request.alert_id else None
             kind = f"approval_{self.task_id}_{context['ti'].try_number}"
@@ -183,11 +186,15 @@ class FinishOperator(RepairOperator):
 
         :raises NotDone: when what was asked for was refused or failed, so that the run is red.
         """
+        # What a task left behind stays there when it is cleared and does not begin again.
+        states = _states(context)
+        done, failed = ({t for t, state in states.items() if state == its} for its in ("success", "failed"))
         pull = context["ti"].xcom_pull
-        prepared = pull(task_ids=PREPARE)
-        answers = _answers(context)
-        refusal = pull(task_ids=ACT, key=REFUSAL) or pull(task_ids=PREPARE, key=REFUSAL)
-        result = conclude(prepared, answers, pull(task_ids=ACT), refusal)
+        prepared = pull(task_ids=PREPARE) if PREPARE in done else None
+        answers = _answers(context, done)
+        acted = pull(task_ids=ACT) if ACT in done else None
+        refusals = (pull(task_ids=task_id, key=REFUSAL) for task_id in (ACT, PREPARE) if task_id in failed)
+        result = conclude(prepared, answers, acted, next(filter(None, refusals), None))
         request = Request.from_json(prepared["request"]) if prepared else None
         store = self.store
         alert_id = _alert_id(context, request)
@@ -224,12 +231,12 @@ def approvals(request: Request, plan: Plan, settings: Settings) -> tuple[str, ..
 
 def _insist(context: Context, request: Request, plan: Plan, settings: Settings) -> None:
     """Make sure once more that those who have to approve did, whatever was done to the tasks before this one."""
-    needed = approvals(request, plan, settings)
-    given = {answer.by for answer in _answers(context) if answer.approved and answer.by}
+    needed, shown = approvals(request, plan, settings), _digest(request, plan)
+    given = {a.by for a in _answers(context) if a.approved and a.by and a.shown == shown}
     allowed = given & set(settings.incident.approvers) if settings.incident.approvers else given
     if len(allowed) < len(needed):
         raise AirflowFailException(
-            f"{request.action} needs the approval of {len(needed)} and has that of {len(allowed)}:"
+            f"{request.action} needs the approval of {len(needed)} and has that of {len(allowed)} for this plan:"
             " clear the task approve to ask again"
         )
 
@@ -258,9 +265,24 @@ def _prepared(context: Context) -> tuple[Request, Plan]:
     return Request.from_json(given["request"]), Plan.from_json(given["plan"])
 
 
-def _answers(context: Context) -> list[Answer]:
-    given = (context["ti"].xcom_pull(task_ids=task_id, key=ANSWER) for task_id in (APPROVE, SECOND))
+def _answers(context: Context, of: Collection[str] = (APPROVE, SECOND)) -> list[Answer]:
+    tasks = (task_id for task_id in (APPROVE, SECOND) if task_id in of)
+    given = (context["ti"].xcom_pull(task_ids=task_id, key=ANSWER) for task_id in tasks)
     return [Answer(**answer) for answer in given if answer]
+
+
+def _digest(request: Request, plan: Plan) -> str:
+    """Tells a plan from any other: ``prepare`` may be cleared alone, behind the back of who approved."""
+    from processing_time.store_session import to_json
+
+    return hashlib.sha256(to_json([request.to_json(), plan.to_json()]).encode()).hexdigest()
+
+
+def _states(context: Context) -> Mapping[str, str]:
+    """The states of this run's tasks."""
+    ti = context["ti"]
+    states: Mapping[str, str] = ti.get_task_states(dag_id=ti.dag_id, run_ids=[ti.run_id])[ti.run_id]
+    return states
 
 
 def _refused(context: Context, refusal: Refused, settings: Settings) -> run.RefusedParam:
