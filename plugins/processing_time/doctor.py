@@ -95,7 +95,8 @@ def _shared_stores(every: Sequence[Settings]) -> Found:
             store = BaseHook.get_connection(settings.connections.store)
         except AirflowNotFoundException:
             continue
-        other = seen.setdefault((store.host, store.port, store.schema), settings)
+        place = ((store.host or "").lower(), store.port or 3306, store.schema)
+        other = seen.setdefault(place, settings)
         if other is not settings:
             yield Line(
                 "fix",

@@ -17,6 +17,7 @@ from demo.application import PASSWORDS, Application
 from demo.slack import STRANGE_CHANNELS
 from demo.traffic import Plan, generate
 from processing_time import doctor, store_session
+from processing_time.settings import load_each
 
 #: A Tuesday, 14:00 in Berlin.
 PRESENT = datetime(2026, 11, 17, 13, 0, 20, tzinfo=UTC)
@@ -184,6 +185,30 @@ def test_logs_of_hosts_are_read_elsewhere(install, application, monkeypatch):
         "note not read here, but by the workers of the queue first: see the task read_log.web1"
     ]
     assert not [line for line in found() if line.startswith("fix")]
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "schema", "shared"),
+    [
+        ("db.example.com", ":3306", "monitor", True),
+        ("DB.example.com", "", "monitor", True),
+        ("db.example.com", ":3307", "monitor", False),
+        ("db2.example.com", "", "monitor", False),
+        ("db.example.com", "", "monitor_hamburg", False),
+    ],
+)
+def test_two_targets_with_one_store(monkeypatch, host, port, schema, shared):
+    """However its address is written: their alerts would be one heap."""
+    monkeypatch.setenv("PROCESSING_TIME__TARGETS", '{"berlin": {}, "hamburg": {}}')
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_PROCESSING_TIME_STORE__BERLIN", "mysql://u:p@db.example.com:3306/monitor"
+    )
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_PROCESSING_TIME_STORE__HAMBURG", f"mysql://v:q@{host}{port}/{schema}?charset=utf8mb4"
+    )
+    said = [str(line) for line in doctor._shared_stores(list(load_each()))]
+    fix = "fix   processing_time_store__hamburg leads to the schema of berlin, too: give each target a schema of its own"
+    assert said == ([fix] if shared else [])
 
 
 def test_a_silent_log_is_told_by_rule(install, application):
