@@ -35,6 +35,9 @@ from processing_time.store_session import Session, aware, fetch, naive, to_json
 
 MEASURED = "measured:"
 """What a sighting's name starts with that says a metric has had something to measure."""
+UNTOLD = "untold"
+"""Keeps apart, in ``checks.sources``, what a check measured that is older than the newest finished one: it decides nothing
+about it, so *since last check* of one that does decide must not start there."""
 LOOK_BACK = timedelta(days=9)
 """How far back flags and watermarks are remembered: the longest window and a day."""
 
@@ -70,7 +73,8 @@ class Store:
     def since(self, as_of: datetime, source: str) -> datetime | None:
         """The latest finished check before ``as_of`` in which a source was measured; None when there is none.
 
-        A check that is run again gets the answer that it got at first.
+        A check that is run again gets the answer that it got at first. One that will decide passes over what was measured
+        after a newer check had finished: nobody was told of that.
         """
         return self._session.run(lambda cursor: _since(cursor, as_of, source))
 
@@ -122,14 +126,15 @@ class Store:
         return self._session.run(read)
 
     def hosts_read(self, after: datetime, before: datetime) -> list[tuple[datetime, list[str]]]:
-        """The finished checks between two instants, and of which hosts each of them read the log."""
+        """The finished checks between two instants that have told of the log, and of which hosts each of them read it."""
 
         def read(cursor: Any) -> list[tuple[datetime, list[str]]]:
             rows = fetch(
                 cursor,
                 "SELECT as_of, JSON_EXTRACT(facts, '$.log.files[*].host') AS hosts FROM checks"
-                " WHERE as_of > %s AND as_of < %s AND finished_at IS NOT NULL ORDER BY as_of",
-                (naive(after), naive(before)),
+                " WHERE as_of > %s AND as_of < %s AND finished_at IS NOT NULL"
+                " AND NOT JSON_CONTAINS_PATH(sources, 'one', %s) ORDER BY as_of",
+                (naive(after), naive(before), f"$.{UNTOLD}"),
             )
             return [(aware(row["as_of"]), json.loads(row["hosts"])) for row in rows if row["hosts"]]
 
@@ -169,6 +174,7 @@ class Store:
 
         def write(cursor: Any) -> None:
             starts = {source: _since(cursor, as_of, source) for source in sources}
+            measured = {source: start.isoformat() if start else None for source, start in starts.items()}
             cursor.execute(
                 "INSERT INTO checks (as_of, dag_run_id, state, flags, sources, facts) VALUES (%s, %s, %s, %s, %s, %s)"
                 " ON DUPLICATE KEY UPDATE dag_run_id = VALUES(dag_run_id), state = VALUES(state),"
@@ -178,7 +184,7 @@ class Store:
                     dag_run_id,
                     str(state),
                     to_json(dict(flags)) if flags else None,
-                    to_json({source: start and start.isoformat() for source, start in starts.items()}),
+                    to_json(_apart(cursor, as_of, measured)),
                     to_json(facts),
                 ),
             )
@@ -211,6 +217,7 @@ class Store:
         def write(cursor: Any) -> list[Decision]:
             newest = _newest_finished(cursor)
             if newest is not None and as_of < newest:
+                _overtaken(cursor, as_of)
                 _finish(cursor, as_of, finished_at, counted=False)
                 return []
             standing = _standing(cursor, as_of, settings)
@@ -273,15 +280,42 @@ def _since(cursor: Any, as_of: datetime, source: str) -> datetime | None:
         cursor, "SELECT (SELECT sources FROM checks WHERE as_of = %s) AS sources", (naive(as_of),)
     )
     starts = json.loads(kept["sources"]) if kept["sources"] else {}
+    starts = {**starts.pop(UNTOLD, {}), **starts}
     if source in starts:
         return utc(starts[source]) if starts[source] else None
+    newest = _newest_finished(cursor)
+    decides = newest is None or as_of >= newest
     rows = fetch(
         cursor,
         "SELECT as_of FROM checks WHERE as_of < %s AND finished_at IS NOT NULL"
-        " AND JSON_CONTAINS_PATH(sources, 'one', %s) ORDER BY as_of DESC LIMIT 1",
-        (naive(as_of), f"$.{source}"),
+        " AND JSON_CONTAINS_PATH(sources, 'one', %s, %s) ORDER BY as_of DESC LIMIT 1",
+        (naive(as_of), f"$.{source}", f"$.{source}" if decides else f"$.{UNTOLD}.{source}"),
     )
     return aware(rows[0]["as_of"]) if rows else None
+
+
+def _apart(cursor: Any, as_of: datetime, measured: Mapping[str, str | None]) -> dict[str, Any]:
+    """The sources of a check, apart from the others those that it measured when a newer check had finished."""
+    newest = _newest_finished(cursor)
+    if newest is None or as_of >= newest:
+        return dict(measured)
+    sql = "SELECT sources FROM checks WHERE as_of = %s AND finished_at IS NOT NULL"
+    rows = fetch(cursor, sql, (naive(as_of),))
+    before = json.loads(rows[0]["sources"]) if rows else {UNTOLD: {}}
+    told = {source: start for source, start in measured.items() if source in before}
+    untold = {source: start for source, start in measured.items() if source not in before}
+    return {**told, UNTOLD: untold} if untold or UNTOLD in before else told
+
+
+def _overtaken(cursor: Any, as_of: datetime) -> None:
+    """A newer check has finished before this one decided for the first time: of what it measured nobody is told."""
+    sql = "SELECT sources FROM checks WHERE as_of = %s AND finished_at IS NULL"
+    for row in fetch(cursor, sql, (naive(as_of),)):
+        sources = json.loads(row["sources"])
+        untold = {**sources.pop(UNTOLD, {}), **sources}
+        cursor.execute(
+            "UPDATE checks SET sources = %s WHERE as_of = %s", (to_json({UNTOLD: untold}), naive(as_of))
+        )
 
 
 def _sightings(cursor: Any) -> dict[str, datetime]:

@@ -93,6 +93,13 @@ def save(store: Store, as_of: datetime = TEN, verdicts: Sequence[Verdict] = (), 
     store.save_check(as_of=as_of, verdicts=list(verdicts), **{**given, **more})
 
 
+def finish(store: Store, settings: Settings, hour: int, **more: Any) -> None:
+    """A whole check, so many hours after ten."""
+    files = {"files": [{"host": "web1"}]} if "log" in more.get("sources", ["log"]) else {"files": []}
+    save(store, TEN + hour * HOUR, facts={"log": files}, **more)
+    store.decide(TEN + hour * HOUR, nothing, settings, TEN + hour * HOUR)
+
+
 def alert(rule: str = RATE, company: int = 0, **more: Any) -> Alert:
     given = {"severity": Severity.CRITICAL, "level": 2, "state": AlertState.FIRING}
     times = dict.fromkeys(("opened_at", "last_seen_at", "last_counted_at", "last_told_at"), TEN)
@@ -352,6 +359,43 @@ def test_a_repeated_check_keeps_its_start(store: Store, settings: Settings) -> N
     assert store.since(TEN + 2 * HOUR, "log") == TEN
     assert store.since(TEN, "log") is None, "the first one keeps that there was none"
     assert store.since(TEN + 2 * HOUR - timedelta(minutes=1), "log") == TEN + HOUR
+
+
+@pytest.mark.parametrize("again", [True, False], ids=["cleared", "for the first time"])
+def test_what_a_check_that_decides_nothing_has_read_is_read_again(
+    store: Store, settings: Settings, again: bool
+) -> None:
+    finish(store, settings, 0)
+    for hour in (1, 2) if again else (2,):
+        finish(store, settings, hour, sources={"mysql"})
+    finish(store, settings, 1)  # the log is back, but there is a newer check: this one tells nobody
+    assert store.since(TEN + 2 * HOUR, "log") == TEN, "the newest decides again when it is cleared as well"
+    assert store.since(TEN + 3 * HOUR, "log") == TEN
+    assert store.since(TEN + 3 * HOUR, "mysql") == TEN + 2 * HOUR
+    assert store.since(TEN + HOUR, "log") == TEN, "cleared once more it has the start that it had"
+    assert store.since(TEN + HOUR, "mysql") == TEN
+    assert store.since(TEN + 1.5 * HOUR, "log") == TEN + HOUR, "another that decides nothing goes on from it"
+    assert store.hosts_read(TEN, TEN + 3 * HOUR) == [], "nobody was told of what it found there"
+    finish(store, settings, 3)
+    assert store.since(TEN + 4 * HOUR, "log") == TEN + 3 * HOUR
+
+
+def test_what_a_check_has_read_before_a_newer_one_overtook_it_is_read_again(
+    store: Store, settings: Settings
+) -> None:
+    finish(store, settings, 0)
+    save(store, TEN + HOUR)
+    finish(store, settings, 2, sources={"mysql"})
+    store.decide(TEN + HOUR, nothing, settings, TEN + 3 * HOUR)
+    assert store.since(TEN + 3 * HOUR, "log") == TEN
+
+
+def test_an_old_check_that_is_cleared_has_still_told_what_it_told(store: Store, settings: Settings) -> None:
+    for hour in (0, 1):
+        finish(store, settings, hour)
+    finish(store, settings, 2, sources={"mysql"})
+    finish(store, settings, 1)
+    assert store.since(TEN + 3 * HOUR, "log") == TEN + HOUR
 
 
 def test_memory(store: Store) -> None:
