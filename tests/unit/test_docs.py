@@ -104,6 +104,22 @@ def test_metrics_page_describes_every_metric_and_rule_with_its_bounds():
         ], row
 
 
+def test_the_readme_has_every_metric_and_rule_with_its_bounds():
+    rows = re.findall(
+        r"^\| \[`(\w+)`\]\(docs/metrics\.md#\1\) \| (.*) \|$",
+        (PROJECT / "README.md").read_text("utf-8"),
+        re.MULTILINE,
+    )
+    settings = load()
+    assert {key for key, _ in rows} == settings.metrics.keys() | settings.log_rules.keys()
+    for key, row in rows:
+        cells, rule = row.split(" | "), settings.rule(key)
+        if isinstance(rule, LogRule):
+            assert (bounds(rule), cells[2].lower()) == ([number(cells[0])], rule.severity), key
+        elif rule.budget is None:
+            assert bounds(rule) == [number(cell) for cell in cells[2:5]], key
+
+
 def bounds(rule: Metric | LogRule) -> list[float | None]:
     return [rule.target, rule.alert, rule.critical] if isinstance(rule, Metric) else [rule.more_than]
 

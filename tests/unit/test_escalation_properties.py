@@ -32,7 +32,7 @@ from processing_time.model import (
     Window,
 )
 from processing_time.rule_tests import overlaid
-from processing_time.settings import Mute, Settings
+from processing_time.settings import Mute, Settings, load
 
 RATE, ORPHANS, FAILURES, SPIKE = (
     "phase_creation_success_rate",
@@ -42,25 +42,14 @@ RATE, ORPHANS, FAILURES, SPIKE = (
 )
 SOURCE = {RATE: "mysql", ORPHANS: "mysql", FAILURES: "log", SPIKE: "log"}
 EFFECTS = {ORPHANS, FAILURES}
-OTHERS = (
-    "phase_creation_burn_rate",
-    "calcom_sync_success_rate",
-    "calcom_sync_burn_rate",
-    "phase_distribution",
-    "overlapping_bookings",
-    "stale_phases",
-)
-OFF = {"enabled": False}
+SHIPPED, OFF = load(), {"enabled": False}
 SETTINGS = overlaid(
     {
         "metrics": {
-            **dict.fromkeys(OTHERS, OFF),
-            **dict.fromkeys(
-                ("phase_creation_time", "availability_cache_hit_rate", "cached_availability_entries"), OFF
-            ),
+            **dict.fromkeys(SHIPPED.metrics.keys() - SOURCE.keys(), OFF),
             RATE: {"alert_per_company": True},
         },
-        "log_rules": {"observer_disabled": OFF, "calcom_sync_failures": OFF},
+        "log_rules": dict.fromkeys(SHIPPED.log_rules.keys() - SOURCE.keys(), OFF),
     }
 )
 KEYS: list[Key] = [(RATE, 0), (RATE, 1), (RATE, 2), (ORPHANS, 0), (FAILURES, 0), (SPIKE, 0)]
