@@ -34,7 +34,8 @@ DOUBTS = 3
 _TOO_FANCY = frozenset(
     {"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long", "block_mismatch"}
 )
-_NOT_HERE = frozenset({"channel_not_found", "not_in_channel", "is_archived", "restricted_action"})
+_NOT_HERE = ("channel_not_found", "not_in_channel", "is_archived", "thread_not_found", "restricted_action")
+"""How the codes begin: an admin's restriction is of a channel, of its threads, or of one thread."""
 
 Where = tuple[str, str]
 
@@ -129,7 +130,7 @@ class _Round:
             try:
                 return self._post_once(owed, channel, ts, shown)
             except Refused as refusal:
-                if refusal.code not in _NOT_HERE | {"thread_not_found"}:
+                if not refusal.code.startswith(_NOT_HERE):
                     raise
                 log.warning("Slack does not take %s in %s: %s", owed.dedupe_key, channel, refusal.code)
                 refusals.append(f"meant for <#{channel}>: {refusal.code}")

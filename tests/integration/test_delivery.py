@@ -404,6 +404,28 @@ def test_a_channel_that_takes_nothing_has_a_stand_in(bench: Bench, channel: str,
     assert stored.slack_channel == CRITICAL
 
 
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [
+        ("opened", "restricted_action_read_only_channel"),
+        ("opened", "restricted_action_thread_only_channel"),
+        ("reminder", "restricted_action_non_threadable_channel"),
+        ("reminder", "restricted_action_thread_locked"),
+    ],
+)
+def test_a_channel_that_admins_have_restricted_has_a_stand_in(bench: Bench, kind: str, error: str) -> None:
+    bench.owe(root())
+    if kind == "reminder":
+        bench.deliver()
+        bench.owe(reply("reminder"))
+    bench.slack.fail("chat.postMessage", "ok_false", error=error)
+    bench.deliver()
+    message = bench.slack.messages()[-1]
+    assert "thread_ts" not in message
+    assert message["channel"] == (HIGH if kind == "reminder" else CRITICAL), "else the channel of the thread"
+    assert error in message["text"]
+
+
 def test_no_channel_at_all_names_the_fix(bench: Bench) -> None:
     uninvited = STRANGE_CHANNELS["uninvited"]
     bench.settings = with_channels(**dict.fromkeys(CHANNELS, uninvited))
