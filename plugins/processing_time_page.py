@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 METRICS = "processing_time_metrics"
 """The connection whose password Prometheus has to send, where no settings say otherwise."""
 
+PATIENCE = 10
+"""Seconds that a silent store is waited for: the API server has few threads, and its other pages need them."""
+
 _Message = MutableMapping[str, Any]
 
 
@@ -52,7 +55,7 @@ def _connect(settings: Settings) -> Any:
     from processing_time.store_session import StoreError
 
     try:
-        return connections.store_connect(settings)()
+        return connections.store_connect(settings, patience=PATIENCE)()
     except AirflowNotFoundException:
         raise StoreError(
             f"there is no connection {settings.connections.store}: set it up as docs/install.md says"

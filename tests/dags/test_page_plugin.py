@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -67,6 +69,30 @@ def test_the_store_of_a_target_has_its_own_connection_that_must_name_a_schema(
     monkeypatch.setenv("AIRFLOW_CONN_PROCESSING_TIME_STORE__BERLIN", "mysql://nobody@127.0.0.1:1")
     with pytest.raises(StoreError, match="processing_time_store__berlin names no database"):
         processing_time_page._connect(berlin)
+
+
+def test_a_store_that_says_nothing_does_not_keep_a_thread_of_the_api_server(
+    airflow_db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import processing_time_page
+    from processing_time.store_session import error_code
+
+    monkeypatch.setattr(processing_time_page, "PATIENCE", 1)
+    errors: list[Exception] = []
+
+    def connect() -> None:
+        try:
+            processing_time_page._connect(load())
+        except Exception as error:  # noqa: BLE001  # looked at below
+            errors.append(error)
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"mysql://nobody@127.0.0.1:{silent.getsockname()[1]}/store"
+        monkeypatch.setenv("AIRFLOW_CONN_PROCESSING_TIME_STORE", address)
+        waiting = threading.Thread(target=connect, daemon=True)
+        waiting.start()
+        waiting.join(60)
+    assert [error_code(error) for error in errors] == [2013]
 
 
 def test_without_a_connection_for_prometheus_metrics_are_off(airflow_db: None) -> None:

@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import pytest
 from fastapi import HTTPException
 from starlette.testclient import TestClient
 
+from demo.services import MariaDB
 from processing_time.settings import Settings, load
 from tests.integration.page_http import served
 
@@ -71,3 +74,20 @@ def test_only_a_browser_is_sent_to_the_login(settings: Settings) -> None:
         answer.headers["location"]
         == "/api/v2/auth/login?next=%2Fprocessing-time%2Freports%3Fweekly%3D2026-06-01"
     )
+
+
+def test_a_store_that_stops_answering_is_given_up(
+    airflow_db: None, mariadb: MariaDB, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import processing_time_page
+    from processing_time.store_session import error_code
+
+    monkeypatch.setattr(processing_time_page, "PATIENCE", 1)
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_PROCESSING_TIME_STORE",
+        json.dumps({"conn_type": "mysql", "login": "root", "extra": {"unix_socket": mariadb.socket}}),
+    )
+    with closing(processing_time_page._connect(load())) as connection, closing(connection.cursor()) as cursor:
+        with pytest.raises(Exception, match="2013") as raised:
+            cursor.execute("SELECT SLEEP(60)")
+        assert error_code(raised.value) == 2013

@@ -19,22 +19,33 @@ REDIS_TIMEOUT = 10.0
 """Seconds that a Redis command or connection attempt may take; redis-py would wait for ever."""
 
 
-def mysql_connect(conn_id: str) -> Callable[[], Any]:
-    """A function that opens a new DB-API connection for a mysql connection id."""
+def mysql_connect(conn_id: str, patience: int = 0) -> Callable[[], Any]:
+    """A function that opens a new DB-API connection for a mysql connection id.
+
+    :param patience: seconds after which a silent server is given up, when connecting and when reading; 0: the connection's
+        own. A task has an end anyhow.
+    """
     from airflow.providers.mysql.hooks.mysql import MySqlHook
 
-    return MySqlHook(mysql_conn_id=conn_id).get_conn
+    class Bounded(MySqlHook):
+        def _get_conn_config_mysql_client(self, conn: Any) -> dict[str, Any]:
+            waits = dict.fromkeys(("connect_timeout", "read_timeout", "write_timeout"), patience)
+            return {**super()._get_conn_config_mysql_client(conn), **waits}
+
+    # The hook passes no such thing on from a connection's extra.
+    return (Bounded if patience else MySqlHook)(mysql_conn_id=conn_id).get_conn
 
 
-def store_connect(settings: Settings, conn_id: str | None = None) -> Callable[[], Any]:
+def store_connect(settings: Settings, conn_id: str | None = None, *, patience: int = 0) -> Callable[[], Any]:
     """The same for our own schema, which several targets must not share by chance.
 
     The function raises :class:`StoreError` when a target's connection names no schema.
 
     :param conn_id: instead of the connection that the settings name.
+    :param patience: as of :func:`mysql_connect`.
     """
     conn_id = conn_id or settings.connections.store
-    connect = mysql_connect(conn_id)
+    connect = mysql_connect(conn_id, patience)
     if not settings.target:
         return connect
 
