@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields
 from datetime import date, datetime
 from typing import Any, Self
 
-from processing_time.model import ALL_COMPANIES, Alert, State, Verdict
+from processing_time.model import ALL_COMPANIES, Alert, Severity, State, Verdict
 from processing_time.store_reports import Period, Rolled, Trend
 from processing_time.store_rows import ALERT, SAMPLE, Check, to_alert, to_check, to_verdict
 from processing_time.store_session import Session, aware, fetch, naive
@@ -45,6 +45,7 @@ class Newest:
     :param open_alerts: the worst first, at most :data:`OPEN_ALERTS`.
     :param open_count: how many there are.
     :param owed: messages that Slack has not taken yet.
+    :param severities: how many of all that are open have each severity.
     """
 
     check: Check | None = None
@@ -52,6 +53,7 @@ class Newest:
     open_alerts: Sequence[Alert] = ()
     open_count: int = 0
     owed: int = 0
+    severities: Mapping[Severity, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,9 +202,13 @@ def _newest(cursor: Any, keys: Sequence[str]) -> Newest:
         " ORDER BY FIELD(severity, 'critical', 'high', 'medium', 'info'), opened_at, id LIMIT %s",
         (OPEN_ALERTS,),
     )
-    (count,) = fetch(cursor, "SELECT COUNT(*) AS number FROM alerts WHERE is_open = 1")
+    counts = fetch(
+        cursor, "SELECT severity, COUNT(*) AS number FROM alerts WHERE is_open = 1 GROUP BY severity"
+    )
+    severities = {Severity(row["severity"]): row["number"] for row in counts}
     (owed,) = fetch(cursor, "SELECT COUNT(*) AS number FROM notifications WHERE delivered_at IS NULL")
-    return Newest(check, verdicts, [to_alert(row) for row in alerts], count["number"], owed["number"])
+    listed = [to_alert(row) for row in alerts]
+    return Newest(check, verdicts, listed, sum(severities.values()), owed["number"], severities)
 
 
 def _runs(cursor: Any, alerts: Sequence[Alert]) -> dict[datetime, str]:

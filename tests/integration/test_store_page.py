@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from benchmarks.page_data import History, fill, newest
+from processing_time import store_page
 from processing_time.page import companies, openmetrics, overview, periods
 from processing_time.page.rendering import render
 from processing_time.settings import load
@@ -19,6 +20,7 @@ from processing_time.store import Store
 from processing_time.store_page import PageStore
 from processing_time.store_reports import Period
 from tests.integration.own_schema import SCHEMA, fresh
+from tests.integration.page_http import served
 
 AT = newest(load(), date(2026, 6, 10))
 PRESENT = AT + timedelta(minutes=20)
@@ -101,6 +103,37 @@ def test_a_page_asks_few_questions_and_is_short(costs: Any, name: str) -> None:
     assert statements <= 14
     assert len(text.encode()) < LONGEST
     assert len(gzip.compress(text.encode())) > 500, "there is something on it"
+
+
+def test_prometheus_is_told_of_open_alerts_that_no_page_lists(
+    mariadb: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_page, "OPEN_ALERTS", 2)
+    connect = fresh(mariadb)
+    with Store(connect) as store:
+        store.sightings()
+    open_ = {"critical": 2, "high": 3, "info": 1}
+    with closing(mariadb.root(SCHEMA)) as connection, closing(connection.cursor()) as cursor:
+        for number, severity in enumerate(s for s, count in open_.items() for _ in range(count)):
+            cursor.execute(
+                "INSERT INTO alerts (rule, company_id, severity, level, state, opened_at, last_seen_at, last_counted_at,"
+                " last_told_at, bad_checks, good_checks, critical_checks, subjects, acknowledgers)"
+                " VALUES ('stale_phases', %s, %s, 1, 'firing', %s, %s, %s, %s, 1, 0, 0, '[]', '[]')",
+                (number, severity, *[AT.replace(tzinfo=None)] * 4),
+            )
+    with PageStore(connect) as store:
+        newest = store.newest(["stale_phases"])
+        text = openmetrics.expose(store, load(), PRESENT).decode()
+    assert ([str(a.severity) for a in newest.open_alerts], newest.open_count) == (["critical"] * 2, 6)
+    for severity, count in {**open_, "medium": 0}.items():
+        assert f'processing_time_alerts_open{{severity="{severity}"}} {float(count)}\n' in text
+
+
+@pytest.mark.parametrize("day", ["2026-06-01", "9999-12-31", "0001-01-01", "yesterday", ""])
+def test_a_report_of_any_day_can_be_asked_for(mariadb: Any, day: str) -> None:
+    connect = fresh(mariadb)
+    client = served(lambda _: load(), tuple, connect=lambda _: connect())
+    assert client.get(f"reports?weekly={day}&monthly={day}").status_code == 200
 
 
 def test_the_page_writes_nothing(mariadb: Any) -> None:

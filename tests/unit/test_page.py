@@ -222,6 +222,14 @@ def test_the_week_is_seven_local_days(settings: Settings) -> None:
     assert line.span == pytest.approx(7 - 1 / 24, abs=1e-3)
 
 
+def test_days_without_a_check_are_on_the_axis(settings: Settings) -> None:
+    start = lines.week_start(AT + timedelta(days=3), settings.zone)
+    old = lines.week(RATE, points(-2, -1), (), settings, start, AT)
+    assert old.span == 7
+    assert max(place for run in old.runs for place, _ in run) < 4
+    assert max(place for place, _ in old.ticks) < 7
+
+
 def test_incidents_are_those_of_the_metric_wide_enough_to_be_seen_and_merged(settings: Settings) -> None:
     short = alert(opened=AT - timedelta(days=2), resolved_at=AT - timedelta(days=2) + timedelta(minutes=5))
     again = alert(opened=AT - timedelta(days=2) + timedelta(minutes=10), resolved_at=AT - timedelta(days=1))
@@ -419,7 +427,8 @@ def exposed(newest: Newest, settings: Settings, present: datetime) -> dict[tuple
 
 def test_openmetrics_tell_an_unmeasured_metric_by_its_state_only(settings: Settings) -> None:
     blind = verdict("calcom_sync_success_rate", State.UNKNOWN, None)
-    found = exposed(Newest(check(State.UNKNOWN), (verdict(), blind), (alert(),), 1, 4), settings, AT)
+    newest = Newest(check(State.UNKNOWN), (verdict(), blind), (alert(),), 1, 4, {Severity.HIGH: 1})
+    found = exposed(newest, settings, AT)
     assert found["processing_time_value", RATE] == 99.5
     assert ("processing_time_value", "calcom_sync_success_rate") not in found
     assert found["processing_time_state", "unknown"] == 1

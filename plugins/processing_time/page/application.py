@@ -176,7 +176,8 @@ def _target(request: Request) -> str:
 def _day(text: str) -> date | None:
     """A day of a link; one that is none means the newest."""
     with suppress(ValueError):
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
+        return day if day.year < date.max.year else None  # no week begins in its last days
     return None
 
 

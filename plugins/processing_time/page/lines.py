@@ -79,7 +79,8 @@ def week(
     :param alerts: those of every rule; the line takes its own.
     :param end: the newest check; an alert that is open reaches to it.
     """
-    span = _place(midnight(end, settings.zone, -1), start)
+    # Until today: days without a check are part of it.
+    span = _place(midnight(start, settings.zone, -DAYS), start)
     runs: list[list[tuple[float, float]]] = []
     before: datetime | None = None
     for point in points:
@@ -182,7 +183,7 @@ def _alt(
     known = [v for v in values if v is not None]
     text = f"{title(key, settings)}, {length}: "
     if not known:
-        return text + ("not measured." if values else "nothing is kept yet.")
+        return text + ("not measured." if values else "nothing is kept of this time.")
     low, high, last = (quantity(v, of) for v in (min(known), max(known), known[-1]))
     text += f"{len(known)} {what}, from {low} to {high}, the last {last}."
     if len(known) < len(values):

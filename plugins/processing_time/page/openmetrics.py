@@ -92,7 +92,7 @@ class _Check(Collector):
             "processing_time_alerts_open", "Open alerts by severity.", labels=["severity"]
         )
         for severity in Severity:
-            open_.add_metric([str(severity)], sum(a.severity is severity for a in self._newest.open_alerts))
+            open_.add_metric([str(severity)], self._newest.severities.get(severity, 0))
         yield open_
         yield GaugeMetricFamily(
             "processing_time_messages_owed", "Messages that Slack has not taken yet.", self._newest.owed
