@@ -49,9 +49,10 @@ class SshServer:
     """sshd that lets one key in, as the user who runs the tests.
 
     :param forced: the command of `authorized_keys`; without one the key may do anything.
+    :param more: lines for its configuration.
     """
 
-    def __init__(self, directory: Path, forced: str = "") -> None:
+    def __init__(self, directory: Path, forced: str = "", more: str = "") -> None:
         directory.mkdir()
         self.port = free_port()
         self.host_key = key(directory / "host")
@@ -62,7 +63,7 @@ class SshServer:
         self._configuration.write_text(
             f"Port {self.port}\nListenAddress 127.0.0.1\nHostKey {directory}/host\n"
             f"AuthorizedKeysFile {directory}/authorized_keys\nPidFile none\nStrictModes no\nUsePAM no\n"
-            "PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\n"
+            f"PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\n{more}"
         )
         self._process = ManagedProcess(directory, "sshd")
         self._directory = directory

@@ -5,13 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import paramiko
 import pytest
 
 from demo.services import MariaDB
+from processing_time.incident import artisan_ssh
 from processing_time.incident.action import Refused
-from processing_time.incident.artisan import Artisan, CommandFailed
+from processing_time.incident.artisan import Artisan, CommandFailed, Interrupted
 from processing_time.operators import connections
 from tests.integration.laravel import PHP, PROJECT, Laravel, needs_laravel
 from tests.integration.ssh_server import SshServer, key, needs_sshd
@@ -92,10 +95,6 @@ def test_no_hostile_id_reaches_the_shell(
 
 def test_every_word_is_quoted_all_the_same(open_server: SshServer, tmp_path: Path) -> None:
     # Ids are checked before: this is the second lock of the door.
-    import paramiko
-
-    from processing_time.incident import artisan_ssh
-
     def connect() -> paramiko.SSHClient:
         client = paramiko.SSHClient()
         client.set_missing_host_key_policy(paramiko.AutoAddPolicy())
@@ -150,6 +149,24 @@ def test_a_server_that_does_not_answer(open_server: SshServer, over_ssh: Any) ->
     open_server.__exit__()
     with pytest.raises(Refused, match="its machine does not answer"):
         artisan.features()
+
+
+def test_a_server_that_opens_no_session(laravel: Laravel, over_ssh: Any, tmp_path: Path) -> None:
+    closed = SshServer(tmp_path / "closed", more="MaxSessions 0\n")
+    with closed, pytest.raises(Refused, match=r"\(ChannelException\): its machine opens no session"):
+        over_ssh(closed).features()
+
+
+@pytest.mark.parametrize("fault", [paramiko.SSHException("Channel closed."), EOFError()])
+def test_a_connection_that_breaks_off_when_the_command_is_sent(fault: Exception) -> None:
+    def send(_: str) -> None:
+        raise fault
+
+    channel = SimpleNamespace(settimeout=lambda _: None, set_combine_stderr=lambda _: None, exec_command=send)
+    transport = SimpleNamespace(open_session=lambda: channel)
+    client: Any = SimpleNamespace(get_transport=lambda: transport, close=lambda: None)
+    with pytest.raises(Interrupted, match="broke off"):
+        artisan_ssh.runner(lambda: client, 30)(["php"], b"")
 
 
 # --- The forced command ---------------------------------------------------------------------------------------------------

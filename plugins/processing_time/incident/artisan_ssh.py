@@ -35,9 +35,17 @@ def runner(connect: Callable[[], SSHClient], timeout: int) -> Runner:
     """
 
     def run(line: Sequence[str], given: bytes) -> tuple[int, bytes]:
+        from paramiko import SSHException
+
         command = shlex.join(["timeout", "-k", "5", str(timeout), *line])
         with contextlib.closing(_connected(connect)) as client:
-            channel = client.get_transport().open_session()
+            try:
+                channel = client.get_transport().open_session()
+            except (OSError, EOFError, SSHException) as error:
+                raise Refused(
+                    f"the connection processing_time_laravel does not work ({type(error).__name__}): its machine opens no"
+                    " session for a command, see MaxSessions and the log of its sshd"
+                ) from None
             channel.settimeout(timeout + PATIENCE)
             channel.set_combine_stderr(True)
             try:
@@ -45,7 +53,7 @@ def runner(connect: Callable[[], SSHClient], timeout: int) -> Runner:
                 exit_code, output = _talk(channel, given, time.monotonic() + timeout + PATIENCE)
             except TimeoutError:
                 raise too_slow(timeout) from None
-            except OSError:
+            except (OSError, EOFError, SSHException):
                 raise Interrupted(
                     "the connection of processing_time_laravel broke off: see on that machine what was done, and try again"
                 ) from None
