@@ -214,7 +214,8 @@ function drift($app): array
                 !== (array_key_exists($name, $fresh) ? [$fresh[$name]] : [])
     );
     sort($differ);
-    return array_slice($differ, 0, NAMES);
+    $more = count($differ) - NAMES;
+    return $more > 0 ? array_merge(array_slice($differ, 0, NAMES), ["and $more more"]) : $differ;
 }
 
 function keys(): array

@@ -418,6 +418,24 @@ def test_a_rebuild_that_would_change_more_is_told_and_has_to_stay_what_was_appro
     assert laravel.environment.read_bytes() == before
 
 
+def test_more_changes_than_are_named_are_counted_and_have_to_stay_as_many(laravel: Laravel) -> None:
+    def cache_with(keys: int) -> None:
+        found = ", ".join(f"'k{n:02}' => env('MANY', 'a')" for n in range(keys))
+        (laravel.directory / "config" / "many.php").write_text(f"<?php return [{found}];")
+        laravel.php("artisan", "config:cache", MANY="b")
+
+    cache_with(22)
+    action, request, hands = DisableFeature(), request_for("disable_feature"), laravel.hands()
+    plan = action.plan(request, hands)
+    (careful,) = [line for line in plan.lines if line.startswith("CAREFUL")]
+    assert careful.endswith("many.k18, many.k19, and 2 more.")
+    cache_with(23)
+    before = laravel.environment.read_bytes()
+    with pytest.raises(Refused, match="would change more than was approved"):
+        action.act(request, hands, plan)
+    assert laravel.environment.read_bytes() == before
+
+
 def test_a_configuration_that_cannot_be_rebuilt_is_no_success(laravel: Laravel) -> None:
     laravel.php("artisan", "config:cache")
     action, request, hands = DisableFeature(), request_for("disable_feature"), laravel.hands()

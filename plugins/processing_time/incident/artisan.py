@@ -59,7 +59,7 @@ class FlagFile:
     :param listed: whether services are whitelisted then.
     :param saved: the time of the backup that ``enable`` goes back to, UTC in ISO 8601, else None.
     :param config_cached: the application reads a cached configuration, so ``.env`` alone changes nothing.
-    :param also_changes: names in the configuration, 20 at most, that caching it anew would change besides the flags.
+    :param also_changes: names in the configuration that caching it anew would change besides the flags; 20, and how many more.
     """
 
     before: Mapping[str, str | None]
