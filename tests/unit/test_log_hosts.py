@@ -245,9 +245,14 @@ def test_what_an_earlier_check_without_a_host_told_does_not_fire_again(
     before = [(AS_OF - timedelta(hours=hours), hosts) for hours, hosts in earlier]
     sample = of(combine(SETTINGS, timeline(), given, before), "phase_creation_failures")
     assert (sample.value, sample.loss) == (value, None if value else Loss.SOURCE)
-    given["web2"] = counted(tmp_path, "web2", [])
-    whole = combine(SETTINGS, timeline(), given, before)
-    assert whole.samples == combine(SETTINGS, timeline(), given).samples
+    # When the host is back and knows of nothing, that is no news either; of what it knows all is counted anew.
+    given["web2"] = counted(tmp_path, "web2", [(4000, SAYS[1])])
+    back = of(combine(SETTINGS, timeline(), given, before), "phase_creation_failures")
+    assert back.value == value or (value is None and back.value <= 5)
+    assert (back.loss, back.numerator) == (None, len(ago))
+    given["web2"] = counted(tmp_path, "web2", [(4000, SAYS[0])])
+    whole = of(combine(SETTINGS, timeline(), given, before), "phase_creation_failures")
+    assert whole == of(combine(SETTINGS, timeline(), given), "phase_creation_failures")
 
 
 @pytest.mark.parametrize(("ago", "fires"), [(3700, False), (3600, True), (60, True)])

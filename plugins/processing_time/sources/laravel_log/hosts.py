@@ -36,8 +36,8 @@ def combine(
     """Measure every enabled log metric and rule over the logs of all hosts together.
 
     :param given: by host, what its log holds, or the sentence that says why that is not known.
-    :param earlier: the checks since *since last check*, none of which had all hosts, and the hosts that each had. What fires
-        without a host has fired at such a check already, unless it is newer.
+    :param earlier: the checks since *since last check*, none of which had all hosts, and the hosts that each had. What such
+        a check has told does not fire again.
     :return: samples of company 0, and facts as :func:`collect` gives them; ``missing_hosts`` among them says why, by
         host, when one is missing.
     :raises SourceUnavailable: when all are missing.
@@ -50,16 +50,30 @@ def combine(
     counted = {host: c for host, c in counted.items() if host not in missing}
     if not counted:
         raise SourceUnavailable(missing.get(THE_ONLY_ONE) or missing_text(missing))
-    told = (
-        max((at for at, hosts in earlier if counted.keys() <= set(hosts)), default=None) if missing else None
-    )
-    measures = Measures(settings, asked, _together(asked.plan, list(counted.values())), told)
+    tallies = _together(asked.plan, list(counted.values()))
+    measures = Measures(settings, asked, tallies, _told(counted, asked, settings, earlier))
     samples = measures.samples()
     facts = {**_facts(counted), **measures.facts()}
     if missing:
         samples = (_without(sample, settings, missing_text(missing)) for sample in samples)
         facts["missing_hosts"] = missing
     return Collected(tuple(samples), facts)
+
+
+def _told(
+    counted: Mapping[str, Counted],
+    asked: Asked,
+    settings: Settings,
+    earlier: Sequence[tuple[datetime, Collection[str]]],
+) -> dict[str, datetime]:
+    """By rule, the newest earlier check that has read every host whose log matches it."""
+    found = {}
+    for key in settings.log_rules.keys() & settings.enabled("log"):
+        index = asked.index[f"{key}.match"]
+        matching = {host for host, c in counted.items() if c.tallies[index].newest is not None}
+        if checks := [at for at, hosts in earlier if matching <= set(hosts)]:
+            found[key] = max(checks)
+    return found
 
 
 def missing_text(missing: Mapping[str, str]) -> str:

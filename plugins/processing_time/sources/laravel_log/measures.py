@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import accumulate, compress
 from operator import sub
@@ -24,16 +24,16 @@ class Measures:
     """What follows from the counts of one check.
 
     :param tallies: one for each mark of the plan.
-    :param told: a rule's value is of records from then on only: another check has told of those before.
+    :param told: by rule, from when on records make its value: another check has told of those before.
     """
 
     def __init__(
-        self, settings: Settings, asked: Asked, tallies: Sequence[Tally], told: datetime | None = None
+        self, settings: Settings, asked: Asked, tallies: Sequence[Tally], told: Mapping[str, datetime]
     ) -> None:
         self._settings = settings
         self._asked = asked
         self._tallies = tallies
-        self._news = asked.since if told is None else max(asked.since, int(told.timestamp()))
+        self._told = told
 
     def samples(self) -> Iterator[Sample]:
         """One for each enabled metric and rule."""
@@ -95,10 +95,13 @@ class Measures:
 
     def _rule(self, key: str, rule: LogRule) -> Sample:
         total = self._count(f"{key}.match", self._asked.since)
+        news = self._asked.since
+        if key in self._told:
+            news = max(news, int(self._told[key].timestamp()))
         newest = self._newest(f"{key}.match")
-        largest, burst_at = total if newest is not None and newest >= self._news else 0, None
+        largest, burst_at = total if newest is not None and newest >= news else 0, None
         if rule.within:
-            first = self._news - within(rule)
+            first = news - within(rule)
             index = self._asked.index[f"{key}.match"]
             series = self._tallies[index].series[first - self._asked.series_from[index] :]
             largest, at = _busiest(series, within(rule))
