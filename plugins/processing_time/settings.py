@@ -11,7 +11,7 @@ import difflib
 import logging
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -630,7 +630,7 @@ def _validated(layers: dict[str, Any], target: str, over: Mapping[str, Any]) -> 
             f for f in faults if not any(o["loc"][: len(f["loc"])] == f["loc"] and o is not f for o in faults)
         ]
         where = f"targets.{target}: " if target else ""
-        raise SettingsError("\n".join(where + _sentence(f) for f in inner)) from None
+        raise SettingsError("\n".join(where + sentence for sentence in _sentences(inner, layers))) from None
 
 
 def _usable(layers: dict[str, Any], target: str) -> tuple[Settings, SettingsError | None]:
@@ -710,6 +710,23 @@ def _environment() -> dict[str, Any]:
     return layer
 
 
+def _sentences(errors: Iterable[Any], layers: Mapping[str, Any]) -> Iterator[str]:
+    """A sentence for each fault; a metric or rule of an unknown name lacks much at once, and that is one."""
+    lacking: dict[tuple[str, str], list[Any]] = {}
+    for error in errors:
+        place = error["loc"]
+        if error["type"] == "missing" and place[0] in ("metrics", "log_rules") and len(place) == 3:
+            lacking.setdefault(place[:2], []).append(error)
+        else:
+            yield _sentence(error)
+    for (section, key), missing in lacking.items():
+        if len(missing) == 1:
+            yield _sentence(missing[0])
+            continue
+        hint = _hint(key, layers[section].keys() - {key})
+        yield f"{section}.{key} lacks {', '.join(error['loc'][2] for error in missing)}: set them{hint}"
+
+
 def _sentence(error: Any) -> str:
     """One fault of a pydantic error as a sentence that starts with the key."""
     parts = [str(p) for p in error["loc"] if p != "auto" and not str(p).startswith(("literal[", "function-"))]
@@ -724,6 +741,12 @@ def _sentence(error: Any) -> str:
         case "value_error":
             text = str(error["ctx"]["error"])
             return f"{key}{shown} {text}" if key and shown else f"{key}: {text}" if key else text
+        case "tuple_type":
+            return f"{key}{shown} is not a list: write its items in [ ]"
+        case "model_type" | "dict_type":
+            return f"{key}{shown} is not a mapping: write the settings below it"
+        case "timezone_aware":
+            return f"{key} = {str(value).replace(' ', 'T')} has no offset: write it like 2026-12-01T08:00:00+01:00"
         case _:
             message = error["msg"]
             return f"{key}{shown} is not valid: {message[:1].lower()}{message[1:]}"

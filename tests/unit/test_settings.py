@@ -145,6 +145,11 @@ def test_a_variable_is_none_json_or_text(monkeypatch: pytest.MonkeyPatch) -> Non
             "[]",
             "application.logz is not a setting; did you mean logs?",
         ),
+        (
+            "PROCESSING_TIME__MUTES",
+            '[{"rule": "cache_miss_spike", "until": "2026-12-01 08:00", "reason": "load test"}]',
+            "mutes.0.until = 2026-12-01T08:00 has no offset: write it like 2026-12-01T08:00:00+01:00",
+        ),
     ],
     ids=[
         "unknown section",
@@ -153,6 +158,7 @@ def test_a_variable_is_none_json_or_text(monkeypatch: pytest.MonkeyPatch) -> Non
         "no section",
         "no section, in small letters",
         "unknown key",
+        "no offset",
     ],
 )
 def test_bad_variables(name: str, value: str, sentence: str, monkeypatch: pytest.MonkeyPatch) -> None:
