@@ -136,6 +136,21 @@ def test_there_and_back_again_bit_for_bit(account: Account, application: Applica
     assert (again.empty, again.counts["appointments"]) == (True, 0)
 
 
+def test_what_an_attempt_before_has_put_back_is_not_told_as_regular(
+    few: Account, application: Application, place: Place
+) -> None:
+    before = phases(application)
+    acted(place, "rollback", planned(place, "rollback"))
+    plan = planned(place, "relaunch")
+    acted(place, "relaunch", plan)
+    again = acted(place, "relaunch", plan)
+    assert phases(application) == before
+    assert again.outcome is Outcome.DONE
+    assert not any("Stays a regular appointment" in line for line in again.lines)
+    assert "7 appointments had theirs back already." in again.lines
+    assert (again.detail["appointments"], again.detail["already"], again.detail["left"]) == (0, 7, {})
+
+
 def test_doing_it_again_after_a_relaunch_saves_anew(
     account: Account, application: Application, place: Place
 ) -> None:

@@ -26,10 +26,14 @@ COLLIDES = "collides with a newer booking"
 
 @dataclass(slots=True)
 class _Progress:
-    """What has become of the approved appointments; ``left`` are those that stay regular, and why."""
+    """What has become of the approved appointments; ``left`` are those that stay regular, and why.
+
+    ``already`` counts those that a process that was ended, or another run, has put back and marked.
+    """
 
     done: list[int] = field(default_factory=list)
     phases: int = 0
+    already: int = 0
     left: dict[int, str] = field(default_factory=dict)
 
 
@@ -84,14 +88,16 @@ class Relaunch:
             stopped = str(problem)
         lines = [
             f"The {progress.phases} phases of {len(progress.done)} appointments are back, as they were.",
+            *([f"{progress.already} appointments had theirs back already."] if progress.already else []),
             *_misfit_lines(progress.left),
         ]
         detail = {
             "appointments": len(progress.done),
             "phases": progress.phases,
+            "already": progress.already,
             "left": {str(id_): why for id_, why in progress.left.items()},
         }
-        unfinished = Outcome.PARTLY if progress.done else Outcome.FAILED
+        unfinished = Outcome.PARTLY if progress.done or progress.already else Outcome.FAILED
         if stopped:
             lines.append(f"Then {stopped}. The feature was not switched on.")
             return Result(unfinished, tuple(lines), detail)
@@ -117,8 +123,7 @@ class Relaunch:
     ) -> None:
         kept = hands.store.saved_phases
         saved = {id_: s for some in batches(ids) for id_, s in kept.read(some).items()}
-        # Put back and marked by a process that was ended, or by another run.
-        progress.left |= {id_: "was put back already" for id_ in ids if id_ not in saved}
+        progress.already = len(ids) - len(saved)
         other = {id_ for id_, s in saved.items() if s.copy.checksum != approved[str(id_)]}
         progress.left |= dict.fromkeys(other, "was saved anew since this was approved")
         wanted = {id_: s for id_, s in saved.items() if id_ not in other}
