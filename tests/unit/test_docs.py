@@ -70,6 +70,14 @@ def test_the_link_in_a_message_leads_to_a_section(rule):
     assert link.partition("#")[2] in anchors(DOCS / "runbook.md")
 
 
+@pytest.mark.parametrize("rule", [rule for rule in alerts() if rule.endswith(UNKNOWN)])
+def test_the_link_of_a_lost_measurement_leads_to_its_own_section(rule):
+    _, _, below = read("runbook.md").partition(f'<a id="{rule}"></a>')
+    heading = re.search(r"^## (.*)$", below, re.MULTILINE)[1]
+    link = Context(load(), as_of=None, summary=None).runbook(rule)
+    assert link.partition("#")[2] == re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
 def test_every_section_about_an_alert_says_what_to_see_to_do_and_when_it_worked():
     sections = re.split(r"^## ", read("runbook.md"), flags=re.MULTILINE)
     keys = {*load().metrics, *load().log_rules}

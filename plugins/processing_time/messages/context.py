@@ -17,9 +17,9 @@ from processing_time.timeline import Timeline, length_text
 ICONS = {Severity.INFO: "🔵", Severity.MEDIUM: "🟠", Severity.HIGH: "🔴", Severity.CRITICAL: "🚨"}
 LEVELS = {1: "1 · channel", 2: "2 · on-call", 3: "3 · feature toggle", 4: "4 · rollback"}
 _LOST = {
-    "source.mysql.unknown": "the-database-cannot-be-read",
-    "source.log.unknown": "the-log-cannot-be-read-or-has-gone-silent",
-    "source.redis.unknown": "redis-cannot-be-read",
+    "mysql": "the-database-cannot-be-read",
+    "log": "the-log-cannot-be-read-or-has-gone-silent",
+    "redis": "redis-cannot-be-read",
 }
 _SOURCES = {"mysql": "the database", "log": "the log", "redis": "the cache"}
 
@@ -83,7 +83,7 @@ class Context:
 
     def runbook(self, rule: str) -> str:
         """The section of the runbook about a rule, or about what cannot be measured."""
-        section = _LOST.get(rule, "when-something-cannot-be-measured") if rule.endswith(UNKNOWN) else rule
+        section = _lost(rule, self.settings) if rule.endswith(UNKNOWN) else rule
         return f"{self.settings.slack.runbook_url}#{section}"
 
 
@@ -118,6 +118,15 @@ def status(alert: Alert) -> tuple[str, str]:
     if alert.state is AlertState.ACKNOWLEDGED:
         return "👀", f"{alert.severity.upper()}, acknowledged"
     return ICONS[alert.severity], alert.severity.upper()
+
+
+def _lost(rule: str, settings: Settings) -> str:
+    """The section about the source of what is lost."""
+    key = rule.removesuffix(UNKNOWN)
+    source = key.removeprefix("source.")
+    if _known(key, settings):
+        source = getattr(settings.rule(key), "source", "log")  # log rules have none of their own
+    return _LOST.get(source, "when-something-cannot-be-measured")
 
 
 def _known(key: str, settings: Settings) -> bool:
