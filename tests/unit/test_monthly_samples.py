@@ -102,6 +102,16 @@ class TestRollup:
         row = only(readings, settings)
         assert (row.value, row.numerator, row.denominator, row.samples) == (12, 70, None, 2)
 
+    def test_a_burst_that_only_a_reading_beside_the_others_saw_is_the_largest(
+        self, settings: Settings
+    ) -> None:
+        readings = [
+            reading(0, 1, 30, None, metric=MISSES, value=12),
+            reading(0.2, 0.9, 25, None, metric=MISSES, value=15),
+        ]
+        row = only(readings, settings)
+        assert (row.value, row.numerator, row.samples) == (15, 30, 1)
+
     def test_what_is_read_at_an_instant_is_averaged_over_the_checks(self, settings: Settings) -> None:
         readings = [reading(h, h, n, None, metric=ENTRIES, value=n) for h, n in ((1, 10), (2, 0), (3, 2))]
         row = only(readings, settings)

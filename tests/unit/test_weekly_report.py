@@ -105,6 +105,13 @@ def test_what_was_lost_is_named_and_another_loss_is_another_stretch() -> None:
     ]
 
 
+def test_an_hour_that_was_measured_again_is_not_blind() -> None:
+    at = berlin("2026-07-08T10:00")
+    checks = tuple(sorted([*ticks(), at + timedelta(minutes=40)]))
+    losses = (Lost(at, TIME, "the log is gone", whole_source=True),)
+    assert shown(Watch(ticks()[0], checks, losses)) == []
+
+
 def test_nobody_is_blind_before_the_first_check() -> None:
     first = berlin("2026-07-11T20:00")
     assert shown(Watch(first, (first,), ()))[0][:2] == ("Sun 08:00", "21:00")
