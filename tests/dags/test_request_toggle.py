@@ -31,6 +31,23 @@ def test_it_triggers_a_run_that_waits_for_approval_named_after_the_alert() -> No
     assert asked.skip_when_already_exists is True
 
 
+def test_the_runs_of_two_targets_differ_where_they_share_an_incident_dag(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Alerts are numbered in each store for itself, and a run that exists already is skipped."""
+    monkeypatch.setenv("PROCESSING_TIME__TARGETS", '{"berlin": {}, "hamburg": {}}')
+    monkeypatch.setenv(INCIDENT, "ours")
+    asked = []
+    for target in ("berlin", "hamburg"):
+        with pytest.raises(DagRunTriggerException) as triggered:
+            RequestToggleOperator(task_id="request_toggle", target=target).execute(context(ASKING))
+        asked.append((triggered.value.trigger_dag_id, triggered.value.dag_run_id))
+    assert asked == [
+        ("ours", "alert-41-disable-feature__berlin"),
+        ("ours", "alert-41-disable-feature__hamburg"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("escalated", "incident", "why"),
     [

@@ -32,7 +32,8 @@ class RequestToggleOperator(MonitorOperator):
         :raises AirflowSkipException: when nothing asks for it, or ``escalation.incident_dag`` is not set.
         """
         toggles = (context["ti"].xcom_pull(task_ids=self.escalate_task_id) or {}).get("toggles", [])
-        dag_id = self.settings().incident_dag
+        settings = self.settings()
+        dag_id = settings.incident_dag
         if not toggles:
             raise AirflowSkipException("no alert has reached level 3")
         if not dag_id:
@@ -44,7 +45,7 @@ class RequestToggleOperator(MonitorOperator):
         TriggerDagRunOperator(
             task_id=self.task_id,
             trigger_dag_id=dag_id,
-            trigger_run_id=f"alert-{alert_id}-disable-feature",
+            trigger_run_id=settings.dag_id(f"alert-{alert_id}-disable-feature"),
             conf={"action": "disable_feature", "dry_run": False, "alert_id": alert_id},
             skip_when_already_exists=True,
         ).execute(context)
