@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from processing_time.evaluation import check_state
-from processing_time.model import ALL_COMPANIES, State, Verdict, Window, utc
+from processing_time.model import ALL_COMPANIES, Loss, State, Verdict, Window, utc
 from processing_time.settings import LogRule, Settings
 from processing_time.timeline import Timeline, is_last_of_day, midnight
 
@@ -117,19 +117,19 @@ def summarise(
     """
     overall = [v for v in verdicts if v.company_id == ALL_COMPANIES]
     today = facts.get("mysql", {}).get("today")
-    failures = next(
-        (v.sample.detail.get("last_24h") for v in overall if v.metric == "phase_creation_failures"), None
-    )
+    failures = next((v.sample for v in overall if v.metric == "phase_creation_failures"), None)
+    # Without a host it is at least what the others have; of a log that is silent nobody knows.
+    told = failures is not None and "log" in facts and failures.loss in (None, Loss.SOURCE)
     return Summary(
         as_of=timeline.as_of,
         local_time=f"{timeline.as_of.astimezone(timeline.zone):%Y-%m-%d %H:%M} {settings.timezone}",
         state=check_state(verdicts),
         flags=tuple(flag_lines(flags)),
         today=(today["eligible"], today["with_phases"]) if today else None,
-        failures=failures if "log" in facts else None,
+        failures=failures.detail.get("last_24h") if failures and told else None,
         cached_entries=facts.get("redis", {}).get("entries"),
         rows=tuple(_row(v, settings, timeline) for v in overall),
-        checklist=tuple(checklist(facts, settings)) if _posts_checklist(settings, timeline) else (),
+        checklist=tuple(checklist(facts, settings, timeline)) if _posts_checklist(settings, timeline) else (),
         missing_hosts=tuple(facts.get("log", {}).get("missing_hosts", ())),
     )
 
@@ -160,7 +160,7 @@ def flag_lines(flags: Mapping[str, Any] | str) -> list[str]:
     ]
 
 
-def checklist(facts: Facts, settings: Settings) -> list[ChecklistLine]:
+def checklist(facts: Facts, settings: Settings, timeline: Timeline) -> list[ChecklistLine]:
     """The daily checklist over the whole day: each item with its answer and counts, never a bare box."""
     database, log = facts.get("mysql", {}), facts.get("log", {})
     today, sync = database.get("today"), database.get("sync_today")
@@ -192,7 +192,7 @@ def checklist(facts: Facts, settings: Settings) -> list[ChecklistLine]:
             today["with_phases"] if today else None,
             today["eligible"] if today else None,
         ),
-        _critical_errors(log),
+        _critical_errors(log, timeline),
         rate(
             "Cache hit rate",
             "availability_cache_hit_rate",
@@ -209,11 +209,14 @@ def checklist(facts: Facts, settings: Settings) -> list[ChecklistLine]:
     ]
 
 
-def _critical_errors(log: Mapping[str, Any]) -> ChecklistLine:
+def _critical_errors(log: Mapping[str, Any], timeline: Timeline) -> ChecklistLine:
     item = "No critical errors in the log"
     number, hosts = log.get("critical_records_today"), log.get("missing_hosts")
     if number is None or (hosts and not number):
         return ChecklistLine(item, Answer.UNKNOWN, _behind("not measured", hosts))
+    newest = log.get("newest_record")
+    if not number and (not newest or utc(newest) < timeline.windows["today"].start):
+        return ChecklistLine(item, Answer.UNKNOWN, "the log holds no record of today")
     counts = _behind(f"{number} records at level CRITICAL or above", hosts)
     return ChecklistLine(item, Answer.NO if number else Answer.YES, counts)
 

@@ -32,6 +32,7 @@ FACTS: dict[str, dict[str, Any]] = {
     },
     "log": {
         "critical_records_today": 0,
+        "newest_record": "2026-06-10T17:59:00+00:00",
         "today": {"availability_cache_hit_rate": {"hits": 81, "misses": 19}},
         "sightings": {
             "availability_cache_hit_rate.hit": "2026-06-10T12:00:00+00:00",
@@ -50,6 +51,9 @@ def settings() -> Settings:
 def timeline(text: str) -> Timeline:
     as_of = datetime.fromisoformat(text).astimezone(UTC)
     return Timeline(as_of, BERLIN, ZoneInfo("UTC"), as_of - timedelta(hours=1))
+
+
+EVENING = timeline("2026-06-10T20:00+02:00")
 
 
 def verdicts(line: Timeline, settings: Settings) -> list[Verdict]:
@@ -153,7 +157,7 @@ def test_checklist_is_posted_by_the_last_check_of_the_day(
 
 
 def test_checklist_answers_over_the_whole_day(settings: Settings) -> None:
-    assert [(line.item, line.answer, line.counts) for line in checklist(FACTS, settings)] == [
+    assert [(line.item, line.answer, line.counts) for line in checklist(FACTS, settings, EVENING)] == [
         ("Phase creation success rate > 99 %", Answer.NO, "70.97 % (44 of 62)"),
         ("No critical errors in the log", Answer.YES, "0 records at level CRITICAL or above"),
         ("Cache hit rate > 80 %", Answer.YES, "81.00 % (81 of 100)"),
@@ -162,11 +166,27 @@ def test_checklist_answers_over_the_whole_day(settings: Settings) -> None:
 
 
 def test_checklist_never_answers_from_nothing(settings: Settings) -> None:
-    assert {line.answer for line in checklist({}, settings)} == {Answer.UNKNOWN}
+    assert {line.answer for line in checklist({}, settings, EVENING)} == {Answer.UNKNOWN}
     no_hits = {**FACTS, "log": {**FACTS["log"], "sightings": {}}}
-    assert checklist(no_hits, settings)[2].answer is Answer.UNKNOWN
+    assert checklist(no_hits, settings, EVENING)[2].answer is Answer.UNKNOWN
     nobody = {**FACTS, "mysql": {"today": {"eligible": 0, "with_phases": 0}}}
-    assert checklist(nobody, settings)[0].counts == "nothing to measure today"
+    assert checklist(nobody, settings, EVENING)[0].counts == "nothing to measure today"
+
+
+@pytest.mark.parametrize("newest", ["2026-06-09T21:59:59+00:00", None])
+def test_a_log_that_has_written_nothing_today_is_no_good_news(newest: str | None, settings: Settings) -> None:
+    facts = {**FACTS, "log": {**FACTS["log"], "newest_record": newest}}
+    quiet = checklist(facts, settings, EVENING)[1]
+    assert (quiet.answer, quiet.counts) == (Answer.UNKNOWN, "the log holds no record of today")
+    facts["log"]["newest_record"] = "2026-06-09T22:00:00+00:00"
+    assert checklist(facts, settings, EVENING)[1].answer is Answer.YES
+
+
+@pytest.mark.parametrize("loss", [Loss.LOST, Loss.NEVER])
+def test_failures_in_a_log_that_has_gone_silent_are_not_measured(loss: Loss, settings: Settings) -> None:
+    sample = Sample("phase_creation_failures", EVENING.windows["since_last_check"], detail={"last_24h": 0})
+    silent = [judge(sample.lost(loss, "no log line for two days"), settings)]
+    assert summarise(silent, FACTS, FLAGS, settings, EVENING).failures is None
 
 
 @pytest.mark.parametrize(
