@@ -432,6 +432,16 @@ def test_what_cannot_be_planned_is_red_audited_and_told_in_the_thread(
     assert "secret" not in "\n".join(_thread(slack))
 
 
+def test_a_connection_that_was_mistyped_is_told_in_a_sentence(
+    incidents: Incidents, account: Account, monkeypatch: pytest.MonkeyPatch, audit: Audit
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_PROCESSING_TIME_REDIS", "redis://127.0.0.1:1/cache")
+    incidents.run(action=CLEAR)
+    (row,) = audit()
+    assert row["outcome"] == "refused"
+    assert row["detail"]["result"]["lines"][0].startswith("processing_time_redis ends with /cache")
+
+
 def test_an_action_that_breaks_off_says_how_to_go_on(
     incidents: Incidents, people: People, account: Account, stub: Stub, audit: Audit
 ) -> None:

@@ -53,8 +53,10 @@ class RepairOperator(Repair, MonitorOperator):
 
 
 def _open(conn_id: str, client: Callable[[str], T]) -> T:
-    """What a connection gives; a refusal where nobody has set it up."""
+    """What a connection gives; a refusal where nobody has set it up, or it is mistyped."""
     from airflow.sdk.exceptions import AirflowNotFoundException
+
+    from processing_time.model import SourceUnavailable
 
     try:
         return client(conn_id)
@@ -62,3 +64,5 @@ def _open(conn_id: str, client: Callable[[str], T]) -> T:
         raise Refused(
             f"the connection {conn_id} is not set up: add it in Airflow (docs/install.md says how)"
         ) from None
+    except SourceUnavailable as error:
+        raise Refused(str(error)) from None
