@@ -235,6 +235,21 @@ class TestWatermarks:
         assert found["phase_creation_success_rate", 0].denominator == 100
         assert found["phase_creation_success_rate", 0].detail["boundary"] == BY_SCAN
 
+    def test_a_restored_dump_gives_ids_again(self, few: Application) -> None:
+        """The last row of today's is an import with an old time, and the watermark is ahead of them all."""
+        marks = [mark(few, last_evening(days)) for days in range(9)]
+        few.appointments = [a for a in few.appointments if a.id <= marks[0].appointments - 10]
+        number = few.appointments[-1].id
+        for minutes in (30, 20, 10):
+            number += 1
+            few.appointment(few.services[0], AS_OF - timedelta(minutes=minutes), phases=[], number=number)
+        few.appointment(few.services[0], AS_OF - timedelta(days=30), number=number + 1)
+        few.insert()
+        found = by_key(check(few, AS_OF, watermarks=marks))
+        sample = found["phase_creation_success_rate", 0]
+        assert (sample.numerator, sample.denominator, sample.detail["boundary"]) == (0, 3, BY_SCAN)
+        assert found["calcom_sync_success_rate", 0].detail["boundary"] == BY_WATERMARK
+
     def test_nothing_created_in_any_window(self, app: Application) -> None:
         app.appointment(app.service(), AS_OF - timedelta(days=60))
         app.insert()

@@ -87,6 +87,9 @@ class Boundaries:
         created = rows[0][0] if rows else None
         if rows and (created is None or created >= self._timeline.to_application(start)):
             return None
+        # Their newest may be an import with an old time: where rows are gone, ids may have been given out again, too.
+        if (self._one("last_appointment") or 0) < last.appointments:
+            return None
         return Boundary(last.appointments + 1, BY_WATERMARK)
 
     def _by_scan(self, start: datetime) -> Boundary:
