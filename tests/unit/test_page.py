@@ -11,7 +11,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from processing_time.model import Alert, AlertState, Sample, Severity, State, Verdict, Window
-from processing_time.page import companies, lines, openmetrics, overview, periods, targets
+from processing_time.page import companies, lines, openmetrics, overview, periods, targets, words
 from processing_time.page.hours import hours
 from processing_time.page.rendering import render
 from processing_time.page.status import status
@@ -220,6 +220,21 @@ def test_the_week_is_seven_local_days(settings: Settings) -> None:
     spring = datetime(2026, 3, 29, 12, tzinfo=UTC)
     line = lines.week(RATE, (), (), settings, lines.week_start(spring, settings.zone), spring)
     assert line.span == pytest.approx(7 - 1 / 24, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (1234567.0, "keys", "1234567 keys"),
+        (3, "", "3"),
+        (0.25, "", "0.25"),
+        (99.999, "%", "100.00 %"),
+        (2.0, "×", "2.0×"),
+        (None, "keys", "–"),
+    ],
+)
+def test_a_quantity_is_read_without_an_exponent(value: float | None, unit: str, text: str) -> None:
+    assert words.quantity(value, unit) == text
 
 
 def test_days_without_a_check_are_on_the_axis(settings: Settings) -> None:

@@ -48,6 +48,8 @@ def quantity(value: float | None, of: str) -> str:
     if value is None:
         return "–"
     digits = _DIGITS.get(of)
+    if digits is None and value == int(value):
+        digits = 0
     number = f"{value:.{digits}f}" if digits is not None else f"{value:g}"
     return number + of if of == "×" else f"{number} {of}".rstrip()
 
