@@ -457,6 +457,20 @@ def test_an_action_that_breaks_off_says_how_to_go_on(
     assert "Clear that task to go on" in row["detail"]["result"]["lines"][0]
 
 
+def test_who_was_asked_hears_that_it_was_refused_after_all(
+    incidents: Incidents, people: People, account: Account, stub: Stub, slack: StandInSlack
+) -> None:
+    def fail() -> None:
+        raise Refused("the flags are not those that were approved: start it again")
+
+    stub.at_act = fail
+    with somebody(answering(people, "anna", "Approve")):
+        incidents.run(action="rollback", dry_run=False)
+    told = sorted(slack.messages(), key=lambda message: message["ts"])
+    assert [m["text"].splitlines()[0] for m in told] == ["✋ rollback waits for approval", "🚫 rollback"]
+    assert "not those that were approved" in told[1]["text"]
+
+
 def test_slack_being_down_spoils_nothing(
     incidents: Incidents,
     account: Account,

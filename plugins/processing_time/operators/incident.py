@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
@@ -212,7 +212,7 @@ class FinishOperator(RepairOperator):
                 "answers": [answer.to_json() for answer in answers],
                 "result": result.to_json(),
             },
-            notifications=[note] if alert or _is_news(request, result) else [],
+            notifications=[note] if alert or _is_news(request, result, answers) else [],
             alerts={alert: alert_id} if alert else {},
         )
         self.try_to_deliver(store)
@@ -315,9 +315,16 @@ def _alert_id(context: Context, request: Request | None) -> int | None:
     return int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 19 else None
 
 
-def _is_news(request: Request | None, result: Result) -> bool:
-    """Whether the channel hears of it where no thread does: a dry run and a mistyped form are nobody else's business."""
-    return request is not None and not request.dry_run and result.outcome is not Outcome.REFUSED
+def _is_news(request: Request | None, result: Result, answers: Sequence[Answer]) -> bool:
+    """Whether the channel hears of it where no thread does: a dry run and a mistyped form are nobody else's business.
+
+    Where somebody was asked, the channel knows of it already.
+    """
+    return (
+        request is not None
+        and not request.dry_run
+        and (result.outcome is not Outcome.REFUSED or bool(answers))
+    )
 
 
 def _route(context: Context) -> str:
