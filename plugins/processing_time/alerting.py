@@ -91,8 +91,7 @@ def escalate(
     :raises DeliveryError: when messages stay owed. The decisions are committed then.
     :raises StoreError: when the store cannot be used.
     """
-    newest = store.newest_finished()
-    if newest is not None and check.as_of < newest:
+    if _overtaken(store, check):
         log.info("A newer check has finished: this one keeps its samples, decides nothing and tells nobody.")
         store.decide(check.as_of, lambda _: ([], []), settings, clock())
         return Outcome([], [], check.as_of)
@@ -119,6 +118,11 @@ def escalate(
 
 def preview(store: Store, settings: Settings, check: Check, *, recheck: Rechecker = lambda _: {}) -> Ruling:
     """The decisions and messages that :func:`escalate` would come to. Slack is not asked; nothing is written or sent."""
+    if _overtaken(store, check):
+        log.info(
+            "A newer check has finished: this one would keep its samples, decide nothing and tell nobody."
+        )
+        return [], []
     standing = store.standing(check.as_of, settings)
     return _ruling(settings, check, Reactions(), recheck(standing.open_alerts))(standing)
 
@@ -130,6 +134,11 @@ def describe(decision: Decision) -> str:
         f", level {decision.after.level}" if decision.after and decision.action is not Action.NOTHING else ""
     )
     return f"{decision.action}: {decision.rule}{company}{level}: {decision.reason}"
+
+
+def _overtaken(store: Store, check: Check) -> bool:
+    newest = store.newest_finished()
+    return newest is not None and check.as_of < newest
 
 
 def _ruling(

@@ -330,6 +330,11 @@ def test_a_dry_run_writes_and_sends_nothing(day: Day) -> None:
     assert day.slack.calls() == calls
 
 
+def test_a_dry_run_of_an_older_check_says_what_that_would_do(day: Day) -> None:
+    day.check(3, failing=0)
+    assert preview(day.store, day.settings, day.made(2)) == ([], [])
+
+
 def test_a_missing_connection_keeps_the_state_and_owes_the_message(day: Day) -> None:
     def missing() -> WebClient:
         raise DeliveryError("the connection processing_time_slack cannot be used")

@@ -214,3 +214,12 @@ def test_a_run_is_red_from_high_on(settings: Settings) -> None:
     assert severe_findings([], [blind], Severity.HIGH) == ["calcom_sync_success_rate.unknown (high)"]
     assert severe_findings([], [{**blind, "seen": False}], Severity.HIGH) == []
     assert severe_findings([], [{**blind, "severity": "medium"}], Severity.HIGH) == []
+
+
+def test_a_red_run_names_the_worst_of_a_metrics_companies(settings: Settings) -> None:
+    window = timeline("2026-06-10T14:00+02:00").windows["today"]
+    found = [
+        judge(Sample("phase_creation_success_rate", window, company, good, good, 100), settings)
+        for company, good in ((0, 85), (3, 60), (4, 94))
+    ]
+    assert severe_findings(found, [], Severity.HIGH) == ["phase_creation_success_rate (critical)"]

@@ -235,11 +235,10 @@ def severe_findings(
 
     :param open_alerts: ``{"rule", "severity", "seen"}`` of each open alert; one not seen in this check is old news.
     """
-    found = {
-        v.metric: v.severity
-        for v in verdicts
-        if v.state.bad and not v.muted and v.severity and v.severity.rank >= least.rank
-    }
+    found: dict[str, Severity] = {}
+    for v in verdicts:
+        if v.state.bad and not v.muted and v.severity and v.severity.rank >= least.rank:
+            found[v.metric] = max(found.get(v.metric, v.severity), v.severity, key=lambda s: s.rank)
     for alert in open_alerts:
         severity = Severity(alert["severity"])
         if alert["rule"].endswith(".unknown") and alert["seen"] and severity.rank >= least.rank:
