@@ -310,6 +310,18 @@ def test_an_alert_without_a_row_in_this_check_stays(day: Day) -> None:
     assert (decision.action, decision.reason) == (Action.NOTHING, "cannot tell: no row in this check")
 
 
+def test_a_mute_closes_the_alert_of_a_company_that_has_no_row_any_more(day: Day) -> None:
+    company = {"metrics": {RATE: {"alert_per_company": True}}}
+    day.settings = overlaid(company)
+    day.check(rate(RATE, 50, 100, company=7))
+    assert [alert(day.check()[RATE, 7]).state for _ in range(3)] == [AlertState.FIRING] * 3
+    mute = {"rule": RATE, "company": 7, "until": "2026-03-03T08:00:00+01:00", "reason": "has left"}
+    day.settings = overlaid({**company, "mutes": [mute]})
+    assert day.check()[RATE, 7].action is Action.RESOLVE
+    day.settings = overlaid(company)
+    assert (RATE, 7) not in day.check()
+
+
 def test_a_dead_source_whose_metrics_are_all_disabled_closes(day: Day) -> None:
     day.check(lost("cached_availability_entries", Loss.SOURCE, "Redis does not answer"))
     day.settings = overlaid({"metrics": {"cached_availability_entries": {"enabled": False}}})
