@@ -125,6 +125,9 @@ class Session:
 
     def _open(self) -> None:
         self._connection = self._connect()
+        # A connection's extra, or a library's default, may be a character set that our texts do not fit.
+        if speak := getattr(self._connection, "set_character_set", None):
+            speak("utf8mb4")
         with contextlib.closing(self._connection.cursor()) as cursor:
             self._schema = _prepare(cursor)
             self._migrate(cursor)

@@ -251,7 +251,9 @@ def test_the_session_of_the_server_is_left_alone(store: Store, mariadb: Any) -> 
         assert store_session.fetch(cursor, "SELECT @@global.time_zone, @@global.sql_mode") == before
 
 
-@pytest.mark.parametrize("driver", ["dict cursor", "unbuffered cursor", "mysql-connector-python"])
+@pytest.mark.parametrize(
+    "driver", ["dict cursor", "unbuffered cursor", "mysql-connector-python", "charset utf8", "charset latin1"]
+)
 def test_other_drivers_and_cursors(
     mariadb: Any, connect: Callable[[], Any], settings: Settings, driver: str
 ) -> None:
@@ -266,6 +268,8 @@ def test_other_drivers_and_cursors(
                 password="store-test",
                 database="processing_time_monitor",
             )
+        if driver.startswith("charset "):
+            return login(mariadb, charset=driver.removeprefix("charset "))
         import MySQLdb.cursors
 
         kind = MySQLdb.cursors.DictCursor if driver == "dict cursor" else MySQLdb.cursors.SSCursor
