@@ -273,6 +273,29 @@ def test_a_rollback_that_needs_two_people_is_not_approved_by_one_twice(
     assert [row["approved_by"] for row in audit()] == ["anna, ben"]
 
 
+def test_who_has_approved_may_still_say_no(
+    incidents: Incidents,
+    people: People,
+    account: Account,
+    stub: Stub,
+    monkeypatch: pytest.MonkeyPatch,
+    audit: Audit,
+) -> None:
+    monkeypatch.setenv("PROCESSING_TIME__INCIDENT__TWO_PERSON_ROLLBACK", "true")
+    # Only if hers does not count, another one is needed for an end.
+    turns = [("anna", "Approve"), ("anna", "Reject"), ("ben", "Approve")]
+
+    def in_turn() -> bool:
+        for detail in people.waiting():
+            people.answer(turns[0][0], detail, turns.pop(0)[1])
+        return not turns
+
+    with somebody(in_turn):
+        ran = incidents.run(action="rollback", dry_run=False)
+    assert (ran.states["run"], stub.acted) == ("success", 0)
+    assert [row["outcome"] for row in audit()] == ["rejected"]
+
+
 def test_an_approval_that_the_tasks_before_did_not_get_is_missed_by_the_one_that_acts(
     incidents: Incidents, account: Account, stub: Stub, monkeypatch: pytest.MonkeyPatch, audit: Audit
 ) -> None:

@@ -128,7 +128,8 @@ class ApproveOperator(Repair, ApprovalOperator):
             return "The answer holds input that was not asked for."
         if settings.incident.approvers and user not in settings.incident.approvers:
             return f"{user} is not among incident.approvers."
-        if self.second and user in {answer.by for answer in _answers(context)}:
+        yes = event.get("chosen_options") == [self.APPROVE]  # a no counts, of the first person too
+        if self.second and yes and user in {answer.by for answer in _answers(context)}:
             return f"{user} has approved already, and another person has to."
         return ""
 
