@@ -5,16 +5,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from processing_time.model import Loss, Sample, Window
-from processing_time.reports import weekly_log, weekly_trend
+from processing_time.model import Alert, AlertState, Loss, Sample, Severity, Window
+from processing_time.reports import weekly_log, weekly_tables, weekly_trend, weekly_words
+from processing_time.reports.language import Language
 from processing_time.reports.monthly_samples import Reading
 from processing_time.reports.weekly_history import Lost, Watch
 from processing_time.reports.weekly_period import Week
 from processing_time.reports.weekly_watch import blind_hours
+from processing_time.rule_tests import overlaid
 from processing_time.settings import load
 from processing_time.store_reports import Rolled, Trend
 
@@ -52,6 +55,21 @@ def test_the_week_of_an_instant(as_of: str, first: str, hours: int, number: int,
     assert week.previous.window.end == week.window.start
     assert [d.start for d in week.days][1:] == [d.end for d in week.days][:-1]
     assert (week.days[0].start, week.days[-1].end) == (week.window.start, week.window.end)
+
+
+# --- words ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", ["en", "de"])
+def test_a_title_is_told_as_it_is_written(code: str) -> None:
+    """Braces in it are no place to fill in."""
+    settings = overlaid({"metrics": {TIME: {"title": "Key {team}:{service}"}}})
+    nothing: Any = None
+    words = weekly_words.Words(nothing, settings, Language(code, BERLIN))
+    assert words.title(TIME) == "Key {team}:{service}"
+    at = WEEK.window.start
+    alert = Alert(TIME, 0, Severity.HIGH, 1, AlertState.FIRING, at, at, at, at)
+    assert weekly_tables._rule(words, alert) == "Key {team}:{service}"
 
 
 # --- blind hours ------------------------------------------------------------------------------------------------

@@ -179,7 +179,7 @@ def _alerts(words: Words, as_of: datetime) -> Table:
 
 
 def _rule(words: Words, alert: Alert) -> str:
-    name = words.language.say(rule_text(alert.rule, words.settings))
+    name = words.language.unit(rule_text(alert.rule, words.settings))
     if alert.company_id == ALL_COMPANIES:
         return name
     return f"{name}, {words.language.say('company {company}', company=alert.company_id)}"

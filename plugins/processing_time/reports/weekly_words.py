@@ -45,7 +45,7 @@ class Words:
     def title(self, key: str) -> str:
         """What a metric or rule is called."""
         known = key in self.settings.metrics or key in self.settings.log_rules
-        return self.language.say(self.settings.rule(key).title) if known else key
+        return self.language.unit(self.settings.rule(key).title) if known else key
 
     def state(self, key: str) -> State:
         """How the week stands against the bounds of the hourly check."""
