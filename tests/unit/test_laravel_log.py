@@ -325,6 +325,14 @@ def test_mean_and_percentiles_are_exact(log: Log) -> None:
     assert sample.detail == {"p50": 50, "p95": 95, "max": 100, "records": 100}
 
 
+def test_numbers_beyond_measure_spoil_no_sum(log: Log) -> None:
+    line = "AppointmentPhaseObserver: Phases created duration:{}"
+    numbers = ("9" * 308, "9" * 308, "9" * 400, "20", "30")
+    log.write(*(record(before(minutes=9), line.format(number), "INFO") for number in numbers))
+    sample = log.sample("phase_creation_time")
+    assert (sample.value, sample.denominator, sample.detail["records"]) == (25, 2, 5)
+
+
 HIT = 'Availability from cache {"cache_key":"week_availability:1:7:2026-03-10:pt_1"}'
 MISS = (
     '[WeeklyAvailability] Cal.com API response received {"cache_key":"week_availability:1:7:2026-03-10:pt_0"}'

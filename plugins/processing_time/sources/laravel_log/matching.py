@@ -8,7 +8,6 @@ which is the fastest for a short text, for all regular expressions at once.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +24,8 @@ _DIGITS = bytes.maketrans(b"123456789", b"0" * 9)
 _TELLING = 4
 """Letters from which on a text that tells of several marks is better than one for each of them."""
 _NOTHING: frozenset[str] = frozenset()
+_LARGEST = 1e15
+"""No measurement is as large; the sum of some such numbers would not be finite."""
 
 
 class PatternError(ValueError):
@@ -244,14 +245,14 @@ class _Number:
         self._spans = Memo(self._span)
 
     def find(self, text: str) -> float | None:
-        """The first match's number in a text read as latin-1; ``None`` without a match or when it is not finite."""
+        """The first match's number in a text read as latin-1; ``None`` without a match or when it is beyond measure."""
         raw = _utf8(text)
         start, end = self._spans[raw.translate(_DIGITS)] if self._alike else self._span(raw)
         try:
             number = float(raw[start:end].decode())
         except ValueError:
             return None
-        return number if math.isfinite(number) else None
+        return number if abs(number) < _LARGEST else None
 
     def _span(self, raw: bytes) -> tuple[int, int]:
         """Where in a text the group of the first match lies; an empty stretch without one."""
