@@ -475,6 +475,18 @@ def shape(owed: list[Notification]) -> list[tuple[str, str, str]]:
     return [(n.kind, str(n.place), n.route) for n in owed]
 
 
+def test_diagnostics_give_no_count_of_lines_that_the_log_has_never_held() -> None:
+    detail = {"hits": 0, "misses": 30}
+    given = sample("availability_cache_hit_rate", 0, 30, detail=detail)
+    for loss in (Loss.NEVER, Loss.LOST):
+        unknown = judge(given.lost(loss, "the log has never held a line for a hit"), load())
+        text = render(diagnostics(context_at(more=[unknown])), settings_with())["text"]
+        assert "the log has never held a line for a hit" in text
+        assert "0 hits" not in text
+    text = render(diagnostics(context_at(more=[judge(given, load())])), settings_with())["text"]
+    assert "0 hits, 30 requests to Cal.com" in text
+
+
 def test_an_opening_is_a_root_and_its_diagnostics_a_reply() -> None:
     owed = planned(decided(Action.OPEN, alert(), mention=True, diagnose=True))
     assert shape(owed) == [("opened", "root", "critical"), ("diagnostics", "thread", "critical")]

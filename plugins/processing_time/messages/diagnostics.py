@@ -54,7 +54,8 @@ def _orphans(verdicts: Mapping[str, Verdict]) -> Iterable[str]:
 
 
 def _cache(verdicts: Mapping[str, Verdict]) -> Iterable[str]:
-    requests = _detail(verdicts, "availability_cache_hit_rate")
+    rate = verdicts.get("availability_cache_hit_rate")
+    requests = rate.sample.detail if rate and rate.state is not State.UNKNOWN else {}
     if "hits" in requests and "misses" in requests:
         yield f"{requests['hits']} hits, {requests['misses']} requests to Cal.com since the last check"
     entries = _detail(verdicts, "cached_availability_entries")
