@@ -16,6 +16,8 @@ from croniter import croniter
 from processing_time.model import Window
 from processing_time.settings import Metric
 
+_EARLIEST = 2000
+
 
 class AsOfError(ValueError):
     """The ``as_of`` given by a person cannot be used; the text says why and what to write."""
@@ -27,8 +29,8 @@ def parse_as_of(text: str, zone: ZoneInfo, present: datetime) -> datetime:
     :param text: ISO 8601; without an offset it is local time in ``zone`` (of the hour that comes twice in
         autumn, the first).
     :param present: the present time; an ``as_of`` after it is refused.
-    :raises AsOfError: when the text is not such an instant, lies in the future, or names a local time that
-        the clocks skip in spring.
+    :raises AsOfError: when the text is not such an instant, lies in the future or in a year before 2000, or names
+        a local time that the clocks skip in spring.
     """
     try:
         instant = datetime.fromisoformat(text.strip())
@@ -36,6 +38,8 @@ def parse_as_of(text: str, zone: ZoneInfo, present: datetime) -> datetime:
         raise AsOfError(
             f"as_of = {text!r} is not a time: write it like 2026-03-29T12:00:00+02:00 or 2026-03-29T12:00"
         ) from None
+    if instant.year < _EARLIEST:
+        raise AsOfError(f"as_of = {text!r} lies before the year {_EARLIEST}: is the year as it was meant?")
     if instant.tzinfo is None:
         local = instant.replace(tzinfo=zone)
         if local.astimezone(UTC).astimezone(zone).replace(tzinfo=None) != instant:
@@ -43,8 +47,8 @@ def parse_as_of(text: str, zone: ZoneInfo, present: datetime) -> datetime:
                 f"as_of = {text!r} does not exist in {zone}: the clocks skip that hour; add an offset"
             )
         instant = local
-    instant = whole_seconds(instant)
-    if instant > present:
+    # A year at the end of the calendar has no UTC in Python.
+    if instant.year > present.year + 1 or (instant := whole_seconds(instant)) > present:
         raise AsOfError(f"as_of = {text!r} lies in the future: give an instant up to the present one")
     return instant
 

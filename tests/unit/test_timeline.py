@@ -101,6 +101,10 @@ def test_as_of_as_people_write_it(text: str, expected: str) -> None:
         ("yesterday", "as_of = 'yesterday' is not a time: write it like 2026-03-29T12:00:00+02:00 or"),
         ("2030-01-01T00:00:01Z", "as_of = '2030-01-01T00:00:01Z' lies in the future"),
         ("2026-03-29T02:30", "as_of = '2026-03-29T02:30' does not exist in Europe/Berlin: the clocks skip"),
+        ("0026-03-29T12:00", "as_of = '0026-03-29T12:00' lies before the year 2000"),
+        ("0001-01-01", "as_of = '0001-01-01' lies before the year 2000"),
+        ("9999-12-31T23:59-12:00", "as_of = '9999-12-31T23:59-12:00' lies in the future"),
+        ("9999-12-31T23:59", "as_of = '9999-12-31T23:59' lies in the future"),
         ("; DROP TABLE checks", "as_of = '; DROP TABLE checks' is not a time"),
     ],
 )
