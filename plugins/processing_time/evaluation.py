@@ -23,6 +23,7 @@ from processing_time.model import (
     State,
     Verdict,
     Window,
+    figure,
     utc,
     worst,
 )
@@ -139,9 +140,9 @@ def threshold_text(rule: Metric | LogRule) -> str:
 def _judge_rule(sample: Sample, rule: LogRule) -> Verdict:
     count = sample.value or 0
     reason = (
-        f"{count:g} in {length_text(rule.within)} at most"
+        f"{figure(count)} in {length_text(rule.within)} at most"
         if rule.within
-        else f"{count:g} since the last check"
+        else f"{figure(count)} since the last check"
     )
     if count > rule.more_than:
         state = State.CRITICAL if rule.severity is Severity.CRITICAL else State.ALERT
@@ -158,7 +159,7 @@ def _judge_metric(sample: Sample, metric: Metric) -> Verdict:
             sample,
             State.INSUFFICIENT_DATA,
             None,
-            f"{volume:g} {metric.population}, fewer than {metric.min_volume}",
+            f"{figure(volume)} {metric.population}, fewer than {metric.min_volume}",
         )
     if sample.value is None:
         return Verdict(sample, State.INSUFFICIENT_DATA, None, "nothing to measure")
@@ -216,12 +217,12 @@ def _counts(sample: Sample, metric: Metric) -> str:
         return ""
     if metric.kind == "rate":
         failures = total - part if metric.better == "higher" else part
-        return f"{failures:g} of {total:g} {metric.population} {metric.failing}".strip()
+        return f"{figure(failures)} of {figure(total)} {metric.population} {metric.failing}".strip()
     if metric.kind == "mean":
-        return f"{total:g} {metric.population}"
+        return f"{figure(total)} {metric.population}"
     if metric.kind == "count" and metric.failing:
-        return f"{part:g} of {total:g} {metric.population} {metric.failing}"
-    return f"{total:g} {metric.population}"
+        return f"{figure(part)} of {figure(total)} {metric.population} {metric.failing}"
+    return f"{figure(total)} {metric.population}"
 
 
 def _blank(key: str, rule: Metric | LogRule, timeline: Timeline) -> Sample:

@@ -297,6 +297,11 @@ def utc(text: str) -> datetime:
     return instant.astimezone(UTC)
 
 
+def figure(value: float) -> str:
+    """A number as people read it: a count with all of its digits, any other with six."""
+    return f"{value:.0f}" if float(value).is_integer() else f"{value:g}"
+
+
 def _window(data: Mapping[str, str]) -> Window:
     return Window(utc(data["start"]), utc(data["end"]))
 

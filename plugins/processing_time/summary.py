@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from processing_time.evaluation import check_state
-from processing_time.model import ALL_COMPANIES, Loss, State, Verdict, Window, utc
+from processing_time.model import ALL_COMPANIES, Loss, State, Verdict, Window, figure, utc
 from processing_time.settings import LogRule, Settings
 from processing_time.timeline import Timeline, is_last_of_day, midnight
 
@@ -244,14 +244,14 @@ def value_text(verdict: Verdict, settings: Settings) -> str:
         return "–"
     rule = settings.rule(verdict.metric)
     if isinstance(rule, LogRule):
-        return f"{value:g}"
+        return figure(value)
     if rule.unit == "%":
         return f"{value:.2f} %"
     if rule.unit == "ms":
         return f"{value:.1f} ms"
     if rule.unit == "×":
         return f"{value:.1f}×"
-    return f"{value:g} {rule.unit}"
+    return f"{figure(value)} {rule.unit}"
 
 
 def _seen(log: Mapping[str, Any], part: str) -> bool:

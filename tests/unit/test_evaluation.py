@@ -21,6 +21,7 @@ from processing_time.evaluation import (
 )
 from processing_time.model import Collected, Loss, Sample, Severity, State, Verdict, Window
 from processing_time.settings import Settings, load
+from processing_time.summary import value_text
 from processing_time.timeline import Timeline
 
 AS_OF = datetime(2026, 6, 10, 12, tzinfo=UTC)
@@ -182,6 +183,13 @@ def test_thresholds_in_words(key: str, text: str, settings: Settings) -> None:
 def test_reason_says_the_counts_plainly(settings: Settings) -> None:
     assert judge(rate(SUCCESS, 10, 11), settings).reason == "1 of 11 appointments without phases"
     assert judge(rate(SUCCESS, 5, 7), settings).reason == "7 appointments, fewer than 11"
+
+
+def test_large_counts_have_all_their_digits(settings: Settings) -> None:
+    few = judge(rate(SUCCESS, 1_000_001, 2_345_678), settings)
+    assert few.reason == "1345677 of 2345678 appointments without phases"
+    keys = judge(count("cached_availability_entries", 1_234_567, None), settings)
+    assert value_text(keys, settings).startswith("1234567")
 
 
 # --- the whole check ----------------------------------------------------------------------------------------

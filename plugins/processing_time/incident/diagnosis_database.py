@@ -14,7 +14,7 @@ from typing import Any
 from processing_time.incident import diagnosis_errors as errors
 from processing_time.incident.action import Hands, Request
 from processing_time.incident.diagnosis_finding import Finding, shown
-from processing_time.model import ALL_COMPANIES, Sample, SourceUnavailable
+from processing_time.model import ALL_COMPANIES, Sample, SourceUnavailable, figure
 from processing_time.settings import Settings
 from processing_time.sources import database, feature_flags, queries
 from processing_time.sources import scope as scoping
@@ -209,7 +209,7 @@ def _orphans(sample: Sample | None, rate: Sample | None) -> Finding:
     today = "" if rate is None or rate.value is None else f"; today {rate.value:.2f} % have phases"
     return Finding(
         question,
-        f"{sample.value or 0:g} of {sample.denominator or 0:g}{today}",
+        f"{figure(sample.value or 0)} of {figure(sample.denominator or 0)}{today}",
         CREATE_PHASES if sample.value else "nothing to repair",
         _ids(sample),
         {**facts, "orphans": sample.value},
@@ -222,7 +222,7 @@ def _stale(sample: Sample | None) -> Finding:
         return Finding(question, _unknown(sample), "mend that first")
     return Finding(
         question,
-        f"{sample.value or 0:g} of {sample.denominator or 0:g} appointments",
+        f"{figure(sample.value or 0)} of {figure(sample.denominator or 0)} appointments",
         "ask the company whether the service was switched back on purpose"
         if sample.value
         else "nothing to do",
@@ -239,7 +239,7 @@ def _sync_states(sample: Sample | None) -> Finding:
     value = (
         "nothing to sync"
         if sample.value is None
-        else f"{sample.value:.2f} % of {sample.denominator:g} synced"
+        else f"{sample.value:.2f} % of {figure(sample.denominator or 0)} synced"
     )
     return Finding(
         question,

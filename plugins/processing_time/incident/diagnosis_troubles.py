@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from processing_time.incident.diagnosis_finding import Finding
+from processing_time.model import figure
 from processing_time.settings import Settings
 
 Facts = Mapping[str, Any]
@@ -21,7 +22,7 @@ def recognise(facts: Facts, settings: Settings) -> list[Finding]:
 def _phases(facts: Facts, settings: Settings) -> Finding | None:
     symptoms = list(_below(facts, settings, "phase_creation_success_rate", "rate", "have phases today"))
     if facts.get("orphans"):
-        symptoms.append(f"{facts['orphans']:g} appointments are without phases")
+        symptoms.append(f"{figure(facts['orphans'])} appointments are without phases")
     causes = _said(
         facts,
         {
@@ -70,7 +71,7 @@ def _cache(facts: Facts, _: Settings) -> Finding | None:
 def _sync(facts: Facts, settings: Settings) -> Finding | None:
     symptoms = list(_below(facts, settings, "calcom_sync_success_rate", "sync_rate", "are synced"))
     if facts.get("sync_errors"):
-        symptoms.append(f"{facts['sync_errors']:g} appointments failed to sync within 7 days")
+        symptoms.append(f"{figure(facts['sync_errors'])} appointments failed to sync within 7 days")
     causes = _said(
         facts,
         {

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from processing_time.model import WORST_FIRST, State, Verdict, worst
+from processing_time.model import WORST_FIRST, State, Verdict, figure, worst
 from processing_time.page.overview import watched
 from processing_time.page.status import Status, status
 from processing_time.page.words import quantity, title, unit
@@ -87,5 +87,5 @@ def _cell(verdict: Verdict | None, settings: Settings) -> Cell:
     sample = verdict.sample
     counts = ""
     if sample.numerator is not None and sample.denominator is not None and sample.numerator != sample.value:
-        counts = f"{sample.numerator:g} of {sample.denominator:g}"
+        counts = f"{figure(sample.numerator)} of {figure(sample.denominator)}"
     return Cell(quantity(sample.value, unit(verdict.metric, settings)), verdict.state, sample.value, counts)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from processing_time.messages.context import clock, elapsed
-from processing_time.model import State
+from processing_time.model import State, figure
 from processing_time.settings import LogRule, Settings
 
 SIGNS: Final = {
@@ -48,9 +48,7 @@ def quantity(value: float | None, of: str) -> str:
     if value is None:
         return "–"
     digits = _DIGITS.get(of)
-    if digits is None and value == int(value):
-        digits = 0
-    number = f"{value:.{digits}f}" if digits is not None else f"{value:g}"
+    number = f"{value:.{digits}f}" if digits is not None else figure(value)
     return number + of if of == "×" else f"{number} {of}".rstrip()
 
 

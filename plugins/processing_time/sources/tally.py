@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from processing_time.model import ALL_COMPANIES, Sample, Window
+from processing_time.model import ALL_COMPANIES, Sample, Window, figure
 from processing_time.settings import Metric
 from processing_time.sources.snapshot import QueryFault, Row
 
@@ -66,7 +66,7 @@ def check_part(key: str, part: Number, whole: Number) -> None:
     """Raise QueryFault unless one number can be a part of another."""
     if not 0 <= part <= whole:
         raise QueryFault(
-            f"include/sql/metrics/{key}.sql counts {part:g} of {whole:g}: the numerator has to be a part of the denominator"
+            f"include/sql/metrics/{key}.sql counts {figure(part)} of {figure(whole)}: the numerator has to be a part of the denominator"
         )
 
 
