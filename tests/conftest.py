@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
+import hypothesis
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -24,6 +25,10 @@ TEST_DSN = "PROCESSING_TIME_TEST_DSN"
 TEST_MYSQL = "PROCESSING_TIME_TEST_MYSQL"
 
 _AIRFLOW_HOME = pytest.StashKey[str]()
+
+# A slow machine fails no test, and what is red was made red by a change, not by an unlucky draw.
+hypothesis.settings.register_profile("project", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("project")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -151,7 +151,7 @@ def words(redis_server: Any) -> Iterator[redis.Redis]:
         client.flushdb()
 
 
-@given_settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given_settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @example(pattern="[a-]b]")
 @example(pattern="[^]")
 @example(pattern="[]")

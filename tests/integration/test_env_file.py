@@ -98,7 +98,7 @@ texts = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(file=files, values=texts)
 def test_nothing_but_the_values_changes(php: Php, file: Any, values: dict[str, str]) -> None:
     lines, end, ended = file

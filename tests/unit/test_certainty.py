@@ -28,7 +28,7 @@ def test_wilson_lower_bound(failures: int, total: int, bound: float) -> None:
 
 
 @given(st.integers(1, 5000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-@examples(max_examples=200, deadline=None, derandomize=True)
+@examples(max_examples=200)
 def test_the_bound_solves_wilsons_equation(counts: tuple[int, int]) -> None:
     failures, total = counts
     rate, bound = failures / total, wilson_lower_bound(failures, total)

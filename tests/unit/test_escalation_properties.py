@@ -125,7 +125,7 @@ class Account:
 
 
 @given(STEPS)
-@examples(max_examples=150, deadline=None, derandomize=True)
+@examples(max_examples=150)
 def test_whatever_happens(steps: list[Step]) -> None:
     ledger, account, as_of = Ledger(), Account(), MONDAY
     calm = Step(60, {key: _calm(key) for key in KEYS}, frozenset(), True, frozenset())

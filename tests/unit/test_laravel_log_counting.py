@@ -59,7 +59,7 @@ said = st.lists(st.tuples(messages, contexts), min_size=1, max_size=4)
 
 
 @given(marks=st.lists(marks_made, min_size=1, max_size=4), said=said)
-@examples(max_examples=300, deadline=None, derandomize=True)
+@examples(max_examples=300)
 @example(
     marks=[Mark("", ("a",), ("regex:c$",))], said=[("a c", ' {"k": "d"}')]
 )  # the message's end is not the text's
@@ -127,7 +127,7 @@ def plan(seconds: int = 100) -> Plan:
 
 
 @given(times=st.lists(st.integers(0, 99), max_size=50), cut=st.integers(0, 50))
-@examples(max_examples=50, deadline=None, derandomize=True)
+@examples(max_examples=50)
 def test_two_tallies_added_are_one(times: list[int], cut: int) -> None:
     whole, ours, theirs = (Tally(plan(), 10) for _ in range(3))
     whole.note(list(times))

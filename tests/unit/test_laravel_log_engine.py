@@ -269,7 +269,7 @@ SETTINGS = configuration.load()
     pages=st.sampled_from([1, 3, 16]),
     halved=st.booleans(),
 )
-@examples(max_examples=150, deadline=None, derandomize=True)
+@examples(max_examples=150)
 @example(raws=[b""], chunk=64, packed=False, pages=16, halved=False)
 def test_the_reader_counts_what_a_plain_reading_counts(
     raws: list[bytes], chunk: int, packed: bool, pages: int, halved: bool
@@ -286,7 +286,7 @@ def test_the_reference_has_something_to_count() -> None:
     seen: Counter[str] = Counter()
 
     @given(raws=logs())
-    @examples(max_examples=100, deadline=None, derandomize=True, database=None)
+    @examples(max_examples=100, database=None)
     def tally(raws: list[bytes]) -> None:
         result = reference(raws)
         seen.update(result["sightings"].keys())

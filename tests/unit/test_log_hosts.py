@@ -89,7 +89,7 @@ said_by_hosts = st.lists(
 
 
 @given(hosts=said_by_hosts, hours=st.sampled_from([0, 1, 15, 30]))
-@examples(max_examples=80, deadline=None, derandomize=True)
+@examples(max_examples=80)
 @example(hosts=[[(60, SAYS[0])] * 3, [(60, SAYS[0])] * 3], hours=1)
 @example(hosts=[[], [], []], hours=1)
 def test_hosts_together_are_one_log_that_holds_all_records(hosts: list[list[Said]], hours: int) -> None:

@@ -364,7 +364,7 @@ several_parts = st.builds(
 messages = st.builds(Message, anything, several_parts)
 
 
-@hypothesis.settings(max_examples=60, deadline=None)
+@hypothesis.settings(max_examples=60)
 @given(messages)
 def test_whatever_is_in_it_fits_slack(message: Message) -> None:
     rendered = render(message, SETTINGS)
@@ -373,7 +373,7 @@ def test_whatever_is_in_it_fits_slack(message: Message) -> None:
     assert len(rendered["text"]) <= 3_500
 
 
-@hypothesis.settings(max_examples=60, deadline=None)
+@hypothesis.settings(max_examples=60)
 @given(messages)
 def test_whatever_is_in_it_stays_text(message: Message) -> None:
     rendered = render(message, SETTINGS)
