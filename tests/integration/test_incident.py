@@ -339,6 +339,29 @@ def test_an_approval_is_one_of_the_plan_that_was_shown(
     ]
 
 
+def test_a_question_that_an_older_version_asked_can_still_be_answered(
+    incidents: Incidents, people: People, account: Account, stub: Stub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.providers.standard.operators.hitl import ApprovalOperator
+
+    from processing_time.operators.incident import ApproveOperator
+
+    def ask(self: Any, context: Any, *_: Any) -> None:
+        """It noted nothing about the plan that it showed."""
+        self.subject, self.body = "disable_feature: approve?", "Everything goes back."
+        ApprovalOperator.execute(self, context)
+
+    monkeypatch.setattr(ApproveOperator, "_ask", ask)
+    with somebody(answering(people, "anna", "Approve")):
+        ran = incidents.run(action="disable_feature", dry_run=False)
+    assert (ran.states["act"], ran.states["run"], stub.acted) == ("success", "success", 1)
+    # An answer is one to the plan that was there then, also here.
+    stub.appointments = 300
+    incidents.cleared(ran, "prepare")
+    assert incidents.cleared(ran, "act", "finish").states["act"] == "failed"
+    assert stub.acted == 1
+
+
 def test_a_plan_that_comes_out_the_same_stays_approved(
     incidents: Incidents, people: People, account: Account, stub: Stub
 ) -> None:

@@ -104,7 +104,8 @@ class ApproveOperator(Repair, ApprovalOperator):
             self._ask(context, *_prepared(context), settings)
         user = event.get("responded_by_user") or {}
         approved = event.get("chosen_options") == [self.APPROVE]
-        shown = context["ti"].xcom_pull(task_ids=self.task_id, key=SHOWN)
+        # An older version has asked without noting of which plan: it is the one that is there.
+        shown = context["ti"].xcom_pull(task_ids=self.task_id, key=SHOWN) or _digest(*_prepared(context))
         answer = Answer(approved=approved, by=user.get("id"), name=user.get("name"), shown=shown)
         # Now: Airflow ends the task with an exception when it skips what is downstream of a no.
         context["ti"].xcom_push(key=ANSWER, value=answer.to_json())
