@@ -286,7 +286,7 @@ def test_the_reference_has_something_to_count() -> None:
     seen: Counter[str] = Counter()
 
     @given(raws=logs())
-    @examples(max_examples=100, database=None)
+    @examples(max_examples=500, database=None)
     def tally(raws: list[bytes]) -> None:
         result = reference(raws)
         seen.update(result["sightings"].keys())
