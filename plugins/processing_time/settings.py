@@ -723,7 +723,8 @@ def _sentences(errors: Iterable[Any], layers: Mapping[str, Any]) -> Iterator[str
         if len(missing) == 1:
             yield _sentence(missing[0])
             continue
-        hint = _hint(key, layers[section].keys() - {key})
+        # As texts: YAML has numbers as keys.
+        hint = _hint(str(key), {str(known) for known in layers[section]} - {str(key)})
         yield f"{section}.{key} lacks {', '.join(error['loc'][2] for error in missing)}: set them{hint}"
 
 

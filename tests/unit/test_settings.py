@@ -75,6 +75,23 @@ def test_each_fault_is_one_sentence(path: Path, monkeypatch: pytest.MonkeyPatch)
     assert sentence == expected
 
 
+def test_a_key_that_is_no_text_is_a_sentence_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """YAML has numbers as keys; neither they nor what is misspelt beside them may end in a traceback."""
+    own = tmp_path / "own.yaml"
+    own.write_text("metrics: {404: {enabled: false}, phase_creation_tme: {enabled: false}}\n")
+    monkeypatch.setenv("PROCESSING_TIME_CONFIG", str(own))
+    with pytest.raises(SettingsError) as fault:
+        load()
+    assert str(fault.value).splitlines() == [
+        "metrics.404.[key] = 404 is not valid: input should be a valid string",
+        "metrics.404 lacks title, action, source, kind, better, unit: set them",
+        (
+            "metrics.phase_creation_tme lacks title, action, source, kind, better, unit: set them;"
+            " did you mean phase_creation_time?"
+        ),
+    ]
+
+
 def test_own_file_is_laid_over_the_shipped_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own = tmp_path / "own.yaml"
     own.write_text(
