@@ -213,6 +213,14 @@ def test_failed_and_success_are_words_of_the_message(
     assert (sample.numerator, sample.detail["successes"]) == (failures, successes)
 
 
+def test_nuls_behind_a_context_do_not_make_it_message(log: Log) -> None:
+    """A crash leaves them at the end of the last record, and the next one stands right behind them."""
+    last = record(before(minutes=3), f'{SYNC} sync success {{"error":null}}')
+    log.write(last + "\0" * 9 + record(before(minutes=2), "Something else"))
+    sample = log.sample("calcom_sync_failures")
+    assert (sample.numerator, sample.detail["successes"]) == (0, 1)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

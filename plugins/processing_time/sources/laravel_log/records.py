@@ -127,8 +127,8 @@ def pieces(lines: list[bytes], length: int) -> list[str]:
     """
     text = b"\n".join(lines)
     if b"\0" in text:
-        text = _BEHIND_NULS.sub(b"\n", text)
-        lines = text.split(b"\n")
+        lines = [line.rstrip(b"\0") for line in _BEHIND_NULS.sub(b"\n", text).split(b"\n")]
+        text = b"\n".join(lines)
     if len(max(lines, key=len)) > length:
         text = b"\n".join(line[:length] for line in lines)
     return str(text, "latin-1").split("\n")
