@@ -48,6 +48,19 @@ def test_the_runs_of_two_targets_differ_where_they_share_an_incident_dag(
     ]
 
 
+def test_the_run_in_a_targets_own_incident_dag_keeps_the_name_that_it_may_have_already(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An alert asks as long as it is open: under another name its run would start a second time after an update."""
+    monkeypatch.setenv("PROCESSING_TIME__TARGETS", '{"berlin": {}}')
+    with pytest.raises(DagRunTriggerException) as triggered:
+        RequestToggleOperator(task_id="request_toggle", target="berlin").execute(context(ASKING))
+    assert (triggered.value.trigger_dag_id, triggered.value.dag_run_id) == (
+        "processing_time_incident__berlin",
+        "alert-41-disable-feature",
+    )
+
+
 @pytest.mark.parametrize(
     ("escalated", "incident", "why"),
     [

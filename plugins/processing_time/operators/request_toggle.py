@@ -42,10 +42,14 @@ class RequestToggleOperator(MonitorOperator):
         from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 
         alert_id = toggles[0]["alert_id"]
+        run_id = f"alert-{alert_id}-disable-feature"
+        if dag_id == settings.escalation.incident_dag:
+            # No target's own: several may start runs of it, and the alerts of each are numbered for themselves.
+            run_id = settings.dag_id(run_id)
         TriggerDagRunOperator(
             task_id=self.task_id,
             trigger_dag_id=dag_id,
-            trigger_run_id=settings.dag_id(f"alert-{alert_id}-disable-feature"),
+            trigger_run_id=run_id,
             conf={"action": "disable_feature", "dry_run": False, "alert_id": alert_id},
             skip_when_already_exists=True,
         ).execute(context)
