@@ -40,6 +40,9 @@ def parse_as_of(text: str, zone: ZoneInfo, present: datetime) -> datetime:
         ) from None
     if instant.year < _EARLIEST:
         raise AsOfError(f"as_of = {text!r} lies before the year {_EARLIEST}: is the year as it was meant?")
+    future = f"as_of = {text!r} lies in the future: give an instant up to the present one"
+    if instant.year > present.year + 1:  # at the end of the calendar there is no other zone's time in Python
+        raise AsOfError(future)
     if instant.tzinfo is None:
         local = instant.replace(tzinfo=zone)
         if local.astimezone(UTC).astimezone(zone).replace(tzinfo=None) != instant:
@@ -47,9 +50,8 @@ def parse_as_of(text: str, zone: ZoneInfo, present: datetime) -> datetime:
                 f"as_of = {text!r} does not exist in {zone}: the clocks skip that hour; add an offset"
             )
         instant = local
-    # A year at the end of the calendar has no UTC in Python.
-    if instant.year > present.year + 1 or (instant := whole_seconds(instant)) > present:
-        raise AsOfError(f"as_of = {text!r} lies in the future: give an instant up to the present one")
+    if (instant := whole_seconds(instant)) > present:
+        raise AsOfError(future)
     return instant
 
 

@@ -114,6 +114,11 @@ def test_as_of_that_cannot_be_used(text: str, sentence: str) -> None:
     assert str(fault.value).startswith(sentence)
 
 
+def test_the_end_of_the_calendar_in_a_zone_behind_utc_lies_in_the_future() -> None:
+    with pytest.raises(AsOfError, match="lies in the future"):
+        parse_as_of("9999-12-31T23:59", ZoneInfo("America/New_York"), LATER)
+
+
 def test_application_time_and_back() -> None:
     instant = at("2026-07-01T10:00Z")
     timeline = Timeline(instant, BERLIN, BERLIN, instant)
