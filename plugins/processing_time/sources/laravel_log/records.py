@@ -125,13 +125,18 @@ def pieces(lines: list[bytes], length: int) -> list[str]:
 
     They are more than one only where NULs lie between them.
     """
+    # The bytes are not kept while the text is split: they are as much again.
+    return str(_joined(lines, length), "latin-1").split("\n")
+
+
+def _joined(lines: list[bytes], length: int) -> bytes:
     text = b"\n".join(lines)
     if b"\0" in text:
         lines = [line.rstrip(b"\0") for line in _BEHIND_NULS.sub(b"\n", text).split(b"\n")]
         text = b"\n".join(lines)
     if len(max(lines, key=len)) > length:
         text = b"\n".join(line[:length] for line in lines)
-    return str(text, "latin-1").split("\n")
+    return text
 
 
 def message(text: str) -> str:
