@@ -38,6 +38,8 @@ _BOM = str(BOM, "latin-1")
 _AHEAD = 64 << 20
 """Bytes that are read while the second process starts."""
 _MOST = (1 << 15) - 1
+_AT_ONCE = 1 << 16
+"""Seconds that are added up at once, so that memory stays flat."""
 _NEVER = -(1 << 40)
 _SECONDS = defaultdict(lambda: _NEVER, {f"{second:02}": second for second in range(60)})
 """Of a minute; what is none makes a time that no plan holds."""
@@ -109,10 +111,9 @@ class Tally:
         """Take over what another one counted of the same."""
         self.since = [ours + theirs for ours, theirs in zip(self.since, other.since, strict=True)]
         self.newest = _later(self.newest, other.newest)
-        # As one large number each, which is a hundred times faster: no digit of 16 bits can overflow.
-        ours, theirs = _bounded(self.series), _bounded(other.series)
-        total = int.from_bytes(ours, sys.byteorder) + int.from_bytes(theirs, sys.byteorder)
-        self.series = array("H", total.to_bytes(len(self.series) * 2, sys.byteorder))
+        for at in range(0, len(self.series), _AT_ONCE):
+            here = slice(at, at + _AT_ONCE)
+            self.series[here] = _sum(_bounded(self.series[here]), _bounded(other.series[here]))
         self.numbers.extend(other.numbers)
 
     def __getstate__(self) -> dict[str, object]:
@@ -122,6 +123,12 @@ class Tally:
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Unpack again."""
         vars(self).update(state, series=array("H", zlib.decompress(state["series"])))
+
+
+def _sum(ours: array[int], theirs: array[int]) -> array[int]:
+    """As one large number each, which is a hundred times faster: no digit of 16 bits can overflow."""
+    total = int.from_bytes(ours, sys.byteorder) + int.from_bytes(theirs, sys.byteorder)
+    return array("H", total.to_bytes(len(ours) * 2, sys.byteorder))
 
 
 def _bounded(series: array[int]) -> array[int]:
