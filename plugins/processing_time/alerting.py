@@ -91,7 +91,7 @@ def escalate(
     :raises DeliveryError: when messages stay owed. The decisions are committed then.
     :raises StoreError: when the store cannot be used.
     """
-    if _overtaken(store, check):
+    if store.overtaken(check.as_of):
         log.info("A newer check has finished: this one keeps its samples, decides nothing and tells nobody.")
         store.decide(check.as_of, lambda _: ([], []), settings, clock())
         return Outcome([], [], check.as_of)
@@ -118,7 +118,7 @@ def escalate(
 
 def preview(store: Store, settings: Settings, check: Check, *, recheck: Rechecker = lambda _: {}) -> Ruling:
     """The decisions and messages that :func:`escalate` would come to. Slack is not asked; nothing is written or sent."""
-    if _overtaken(store, check):
+    if store.overtaken(check.as_of):
         log.info(
             "A newer check has finished: this one would keep its samples, decide nothing and tell nobody."
         )
@@ -134,11 +134,6 @@ def describe(decision: Decision) -> str:
         f", level {decision.after.level}" if decision.after and decision.action is not Action.NOTHING else ""
     )
     return f"{decision.action}: {decision.rule}{company}{level}: {decision.reason}"
-
-
-def _overtaken(store: Store, check: Check) -> bool:
-    newest = store.newest_finished()
-    return newest is not None and check.as_of < newest
 
 
 def _ruling(

@@ -144,6 +144,10 @@ class Store:
         """The ``as_of`` of the newest finished check."""
         return self._session.run(_newest_finished)
 
+    def overtaken(self, as_of: datetime) -> bool:
+        """Whether a newer check has finished, so that this one decides nothing."""
+        return self._session.run(lambda cursor: _overtaken(cursor, as_of))
+
     def finished(self, dag_run_id: str, since: datetime | None = None) -> bool:
         """Whether the check of a run has been finished, at or after an instant such as the start of its last try."""
         sql = "SELECT finished_at FROM checks WHERE dag_run_id = %s AND finished_at IS NOT NULL"
@@ -215,9 +219,8 @@ class Store:
         """
 
         def write(cursor: Any) -> list[Decision]:
-            newest = _newest_finished(cursor)
-            if newest is not None and as_of < newest:
-                _overtaken(cursor, as_of)
+            if _overtaken(cursor, as_of):
+                _set_apart(cursor, as_of)
                 _finish(cursor, as_of, finished_at, counted=False)
                 return []
             standing = _standing(cursor, as_of, settings)
@@ -283,21 +286,18 @@ def _since(cursor: Any, as_of: datetime, source: str) -> datetime | None:
     starts = {**starts.pop(UNTOLD, {}), **starts}
     if source in starts:
         return utc(starts[source]) if starts[source] else None
-    newest = _newest_finished(cursor)
-    decides = newest is None or as_of >= newest
     rows = fetch(
         cursor,
         "SELECT as_of FROM checks WHERE as_of < %s AND finished_at IS NOT NULL"
         " AND JSON_CONTAINS_PATH(sources, 'one', %s, %s) ORDER BY as_of DESC LIMIT 1",
-        (naive(as_of), f"$.{source}", f"$.{source}" if decides else f"$.{UNTOLD}.{source}"),
+        (naive(as_of), f"$.{source}", f"$.{UNTOLD}.{source}" if _overtaken(cursor, as_of) else f"$.{source}"),
     )
     return aware(rows[0]["as_of"]) if rows else None
 
 
 def _apart(cursor: Any, as_of: datetime, measured: Mapping[str, str | None]) -> dict[str, Any]:
     """The sources of a check, apart from the others those that it measured when a newer check had finished."""
-    newest = _newest_finished(cursor)
-    if newest is None or as_of >= newest:
+    if not _overtaken(cursor, as_of):
         return dict(measured)
     sql = "SELECT sources FROM checks WHERE as_of = %s AND finished_at IS NOT NULL"
     rows = fetch(cursor, sql, (naive(as_of),))
@@ -307,7 +307,7 @@ def _apart(cursor: Any, as_of: datetime, measured: Mapping[str, str | None]) -> 
     return {**told, UNTOLD: untold} if untold or UNTOLD in before else told
 
 
-def _overtaken(cursor: Any, as_of: datetime) -> None:
+def _set_apart(cursor: Any, as_of: datetime) -> None:
     """A newer check has finished before this one decided for the first time: of what it measured nobody is told."""
     sql = "SELECT sources FROM checks WHERE as_of = %s AND finished_at IS NULL"
     for row in fetch(cursor, sql, (naive(as_of),)):
@@ -332,6 +332,11 @@ def _had_something(verdict: Verdict) -> bool:
 def _measured(cursor: Any) -> frozenset[str]:
     rows = fetch(cursor, "SELECT name FROM sightings WHERE name LIKE %s", (f"{MEASURED}%",))
     return frozenset(row["name"].removeprefix(MEASURED) for row in rows)
+
+
+def _overtaken(cursor: Any, as_of: datetime) -> bool:
+    newest = _newest_finished(cursor)
+    return newest is not None and as_of < newest
 
 
 def _newest_finished(cursor: Any) -> datetime | None:

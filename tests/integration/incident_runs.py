@@ -15,6 +15,15 @@ NOTHING: dict[str, Any] = dict.fromkeys(
     ("alert_id", "company_id", "service_id", "appointment_ids", "cache_key", "rule", "until", "reason")
 )
 PATIENCE = 60
+#: The states of a run whose only question was answered with yes.
+APPROVED_AND_DONE = {
+    "prepare": "success",
+    "approve": "success",
+    "second_approval": "skipped",
+    "act": "success",
+    "finish": "success",
+    "run": "success",
+}
 
 Audit = Callable[[], list[dict[str, Any]]]
 

@@ -88,15 +88,17 @@ def states(run: Any) -> dict[str, str]:
     return {i.task_id: str(i.state) for i in run.get_task_instances()} | {"run": str(run.state)}
 
 
-def test_each_is_checked_for_itself(two: Two, dags: Any, slack: StandInSlack) -> None:
-    ended = {
-        name: states(
-            dags[f"processing_time_health_check__{name}"].test(
-                run_conf={"as_of": AS_OF.isoformat(), "dry_run": False}
-            )
-        )
+def checked(two: Two, dags: Any) -> dict[str, dict[str, str]]:
+    """The states of a check of each target."""
+    conf = {"as_of": AS_OF.isoformat(), "dry_run": False}
+    return {
+        name: states(dags[f"processing_time_health_check__{name}"].test(run_conf=conf))
         for name in two.accounts
     }
+
+
+def test_each_is_checked_for_itself(two: Two, dags: Any, slack: StandInSlack) -> None:
+    ended = checked(two, dags)
     assert ended["hamburg"]["run"] == "success"
     assert (ended["berlin"]["verdict"], ended["berlin"]["escalate"]) == ("failed", "success")
     for name, account in two.accounts.items():
@@ -188,14 +190,7 @@ def test_a_faulty_target_tells_of_its_fault_and_the_other_is_checked(
 
     monkeypatch.setenv(f"{SETTING}TARGETS__BERLIN__SILENT_AFTER", "2 weeks")
     dags = DagBag(PROJECT / "dags" / "processing_time_health_check.py").dags
-    ended = {
-        name: states(
-            dags[f"processing_time_health_check__{name}"].test(
-                run_conf={"as_of": AS_OF.isoformat(), "dry_run": False}
-            )
-        )
-        for name in two.accounts
-    }
+    ended = checked(two, dags)
     assert ended["hamburg"]["run"] == "success"
     assert ended["berlin"] == dict.fromkeys(
         ("collect_database", "collect_log", "collect_cache", "evaluate", "run"), "failed"
